@@ -1,0 +1,48 @@
+/* A spinlock for critical sections of a few dozen instructions that never park and never call
+ * the operating system. Anything longer takes a weir_mutex. */
+#ifndef WEIR_BASE_LOCK_H
+#define WEIR_BASE_LOCK_H
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/base.h"
+
+struct spinlock {
+    atomic_uint held;
+};
+
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static inline bool spin_trylock(struct spinlock *l)
+{
+    return atomic_load_explicit(&l->held, memory_order_relaxed) == 0 &&
+           atomic_exchange_explicit(&l->held, 1, memory_order_acquire) == 0;
+}
+
+/* Spins briefly, then yields the thread: the holder may have been descheduled by the kernel. */
+static inline void spin_lock(struct spinlock *l)
+{
+    while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0) {
+        for (int i = 0; atomic_load_explicit(&l->held, memory_order_relaxed) != 0; i++) {
+            if (i < 200)
+                spin_pause();
+            else
+                sched_yield();
+        }
+    }
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+    atomic_store_explicit(&l->held, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* Byte streams that park a coroutine: TCP and Unix sockets now, TLS later behind the same calls.
+ *
+ * A stream belongs to one reader and one writer at a time (they may be two coroutines). Deadlines
+ * and cancellation come from the scopes of the caller. */
+#ifndef WEIR_NET_STREAM_H
+#define WEIR_NET_STREAM_H
+
+#include "runtime/poller.h"
+#include "runtime/runtime.h"
+
+struct stream; /* about 100 bytes; what an idle connection costs beside the poll_fd */
+
+/* Connects. 0; -ECONNREFUSED, -ETIMEDOUT, -ECANCELED, -EHOSTUNREACH, -EADDRNOTAVAIL, ... */
+int stream_dial(const struct addr *a, struct stream **ret) WEIR_PARKS;
+
+/* At least one byte, 0 at the end, or -ECONNRESET, -ETIMEDOUT, -ECANCELED. */
+ssize_t stream_read(struct stream *s, void *data, size_t size) WEIR_PARKS;
+
+/* As stream_read(), for when the peer was just asked something and cannot have answered yet: waits
+ * for the event first instead of trying a system call that would find nothing. */
+ssize_t stream_read_later(struct stream *s, void *data, size_t size) WEIR_PARKS;
+
+/* What is there now, without parking: -EAGAIN when nothing is. */
+ssize_t stream_try_read(struct stream *s, void *data, size_t size);
+
+/* Writes all of it, parking as often as needed. 0, or -EPIPE, -ECONNRESET, -ETIMEDOUT, ...; iov is
+ * changed. On an error an unknown part has been sent. *ret_sent (may be NULL) counts bytes taken.
+ */
+int stream_writev(struct stream *s, struct iovec *iov, int count, size_t *ret_sent) WEIR_PARKS;
+int stream_write(struct stream *s, const void *data, size_t size) WEIR_PARKS;
+
+/* Says end of stream; reading goes on. */
+int stream_shutdown(struct stream *s);
+
+/* Starts fn(arg, cause) in a new coroutine when bytes (or the end) arrive, or at the deadline. See
+ * poll_fd_watch(): the stream costs no stack meanwhile and must not be touched by the caller. */
+void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *arg,
+                  int64_t deadline_ns);
+bool stream_unwatch(struct stream *s);
+bool stream_unwatch_run(struct stream *s);
+
+/* Frees. close: a clean end. reset: the peer sees that it was cut. NULL is fine. */
+void stream_close(struct stream *s);
+void stream_reset(struct stream *s);
+
+const struct addr *stream_peer(const struct stream *s);
+int stream_local(const struct stream *s, struct addr *ret);
+
+/* Listening. */
+struct listener;
+
+int listener_open(const struct addr *a, int backlog, struct listener **ret);
+/* Accepts one. Parks until there is one. -EMFILE and the like are returned, not retried: the caller
+ * pauses. -ECANCELED after listener_close() or cancellation. */
+int listener_accept(struct listener *l, struct stream **ret) WEIR_PARKS;
+int listener_local(const struct listener *l, struct addr *ret);
+void listener_close(struct listener *l);
+
+#endif

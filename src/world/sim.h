@@ -1,0 +1,47 @@
+/* The simulated world: virtual time that moves only when everybody waits, chance and run order
+ * from a seed, and a network in memory that delays, fragments, loses, resets and cuts.
+ *
+ * Everything in one process and one thread lives in it: gateway, clients, origins. A listener is
+ * named by its address; a fault is set on an address and holds for the connections to it. */
+#ifndef WEIR_WORLD_SIM_H
+#define WEIR_WORLD_SIM_H
+
+#include "world/world.h"
+
+/* What the network does to connections made to one address (or to all: the default link). */
+struct sim_link {
+    int64_t latency_ns;    /* one way, fixed part */
+    int64_t jitter_ns;     /* plus uniform [0, jitter) per segment; order within a stream holds */
+    uint32_t segment_max;  /* bytes arrive in pieces of 1..segment_max; 0: whole */
+    uint32_t window_bytes; /* socket buffer of each side; 0: 64 KiB. Small: a slow reader bites */
+    double reset_chance;   /* per segment: both ends get a reset */
+    double refuse_chance;  /* per connect */
+    double connect_hang_chance; /* per connect: neither accepted nor refused */
+    double stall_chance;        /* per segment: the direction stalls for stall_ns first */
+    int64_t stall_ns;
+    bool refuse;      /* nobody listens */
+    bool partitioned; /* nothing passes either way, nothing is reported; ends by healing */
+};
+
+struct sim_stats {
+    uint64_t connects, accepts, resets, segments, bytes;
+    int64_t virtual_ns;    /* how far the clock has moved */
+    uint32_t open_sockets; /* handles not yet closed: 0 at the end or something leaked */
+};
+
+struct world *sim_new(uint64_t seed);
+void sim_free(struct world *w);
+
+/* a NULL: the default for addresses without a link of their own. Takes effect at once, also for
+ * live connections. */
+void sim_set_link(struct world *w, const struct addr *a, const struct sim_link *link);
+/* Resets every live connection to a; counts them. */
+int sim_reset_all(struct world *w, const struct addr *a);
+/* The machine at a dies without a word: its live connections go half-open (the other side hears
+ * nothing), new connects hang. sim_revive() ends it: old connections get resets. */
+void sim_freeze(struct world *w, const struct addr *a);
+void sim_revive(struct world *w, const struct addr *a);
+
+void sim_get_stats(struct world *w, struct sim_stats *ret);
+
+#endif
