@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/time.h"
+#include "base/duration.h"
 
 static struct {
     log_sink_fn *sink;

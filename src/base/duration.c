@@ -1,5 +1,5 @@
 /* Durations and calendar text. */
-#include "base/time.h"
+#include "base/duration.h"
 
 #include <stdio.h>
 #include <time.h>

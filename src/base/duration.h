@@ -1,7 +1,7 @@
 /* Durations and calendar text. Time inside weir is nanoseconds of one monotonic clock (int64_t);
  * wall-clock time appears in what people and other programs read, and only there. */
-#ifndef WEIR_BASE_TIME_H
-#define WEIR_BASE_TIME_H
+#ifndef WEIR_BASE_DURATION_H
+#define WEIR_BASE_DURATION_H
 
 #include "base/text.h"
 
