@@ -1,0 +1,52 @@
+/* A small HTTP/1.1 server for handlers in straight-line code: the admin listener, the demo's
+ * services, examples and tests. (The gateway's data path has its own loop over http/h1.h.) */
+#ifndef WEIR_HTTP_SERVER_H
+#define WEIR_HTTP_SERVER_H
+
+#include "base/arena.h"
+#include "http/h1.h"
+
+struct http_server;
+
+struct http_call { /* one request being served */
+    struct http_head *request;
+    struct h1_body *body;
+    struct arena *arena; /* lives as long as the call */
+    const struct addr *peer;
+    void *arg; /* from the options */
+    /* private */
+    struct h1_writer *writer;
+    struct text *extra;
+    bool replied;
+};
+
+/* Serves one request: replies once with http_reply() or streams. A handler that returns without
+ * replying answers 204; a negative return closes the connection (500 when nothing was sent). */
+typedef int http_handler_fn(struct http_call *call) WEIR_PARKS;
+
+/* Adds a response field for the coming reply. */
+int http_reply_field(struct http_call *call, struct str name, struct str value);
+int http_reply(struct http_call *call, int status, struct str content_type,
+               struct str body) WEIR_PARKS;
+/* Reads the whole request body into the arena; -E2BIG beyond max. */
+int http_call_body(struct http_call *call, size_t max, struct str *ret) WEIR_PARKS;
+
+struct http_server_options {
+    const char *name; /* for coroutine names */
+    http_handler_fn *handler;
+    void *arg;
+    uint32_t connections_max;   /* 0: 1,024; beyond, new ones are closed at once */
+    int64_t header_timeout_ns;  /* 0: 10 s */
+    int64_t idle_timeout_ns;    /* 0: 60 s */
+    int64_t request_timeout_ns; /* 0: 30 s: body, handler and reply */
+};
+
+/* Listens and serves in coroutines of its own. */
+int http_server_start(const struct addr *a, const struct http_server_options *o,
+                      struct http_server **ret);
+int http_server_addr(const struct http_server *s, struct addr *ret);
+/* Stops accepting, lets requests in flight end until the deadline of the caller, cuts the rest,
+ * frees. */
+void http_server_stop(struct http_server *s) WEIR_PARKS;
+
+#endif
