@@ -1,0 +1,237 @@
+/* Configuration, typed and checked: what a text becomes before it is compiled into a generation.
+ * Immutable once loaded; counted references. No I/O here: the text comes as bytes.
+ *
+ * The text is YAML; config/settings.def has one row per setting (key, type, default, range, help),
+ * from which parser, docs/configuration.md and the JSON Schema are made. */
+#ifndef WEIR_CONFIG_CONFIG_H
+#define WEIR_CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "config/diag.h"
+
+/* An address as written: an IP literal with port ("127.0.0.1:80", "[::1]:80", "localhost:80" which
+ * stands for 127.0.0.1) or "unix:/path". config checks the form; world/addr_parse() reads it. */
+struct config_address {
+    struct str text;
+};
+
+struct config_listener {
+    struct config_address address;
+};
+
+enum config_balance {
+    BALANCE_ROUND_ROBIN,     /* smooth weighted round robin */
+    BALANCE_LEAST_REQUEST,   /* power of two choices over requests in flight by weight */
+    BALANCE_CONSISTENT_HASH, /* weighted ring */
+    BALANCE_MAX,
+};
+
+enum config_hash_on {
+    HASH_CLIENT_IP,
+    HASH_HEADER,
+    HASH_COOKIE,
+    HASH_QUERY,
+    HASH_PATH,
+    HASH_ON_MAX
+};
+
+struct config_endpoint {
+    struct config_address address;
+    uint32_t weight; /* 1..1000 */
+};
+
+struct config_health {
+    bool enabled;
+    struct str path;                 /* ptr NULL: TCP connect only */
+    struct str host;                 /* Host of the check; ptr NULL: the endpoint's address */
+    int64_t interval_ns;             /* 2 s */
+    int64_t timeout_ns;              /* 1 s */
+    uint32_t fall;                   /* 3 */
+    uint32_t rise;                   /* 2 */
+    uint16_t status_min, status_max; /* 200..399 */
+};
+
+/* Passive ejection: what ordinary traffic tells about an endpoint. */
+struct config_eject {
+    bool enabled;
+    uint32_t failures;    /* in a row: 5 */
+    int64_t time_ns;      /* 30 s, times the ejections in a row */
+    int64_t time_max_ns;  /* 300 s */
+    uint32_t percent_max; /* of the endpoints, at least one may go: 50 */
+};
+
+struct config_timeouts {   /* towards upstreams; NS_NEVER: none */
+    int64_t connect_ns;    /* 100 ms */
+    int64_t read_ns;       /* 800 ms of silence, re-armed by every byte */
+    int64_t first_byte_ns; /* from the request's last byte to the response's head; default read */
+    int64_t total_ns; /* 3 s: from the request's last byte over all tries to the response's head */
+};
+
+struct config_retry {
+    uint32_t attempts;  /* sends in all: 3 */
+    int64_t backoff_ns; /* before the 2nd try on the same endpoint: 25 ms; another endpoint: none */
+    uint32_t budget_percent; /* of requests in flight: 20, never fewer than 3 retries at once */
+};
+
+struct config_pool {
+    uint32_t idle_max;        /* idle connections kept per endpoint: 256 */
+    int64_t idle_timeout_ns;  /* 60 s */
+    uint32_t connections_max; /* per endpoint: 1,024; beyond, refused with a cause */
+};
+
+struct config_upstream {
+    struct str id;
+    enum config_balance balance;
+    enum config_hash_on hash_on;
+    struct str hash_name; /* header, cookie or query parameter */
+    struct config_endpoint *endpoints;
+    uint32_t endpoint_count; /* at least 1 */
+    struct config_health health;
+    struct config_eject eject;
+    struct config_timeouts timeouts;
+    struct config_retry retry;
+    struct config_pool pool;
+};
+
+/* Compiled regular expression (PCRE2, with match limits), owned by the config. */
+struct config_regex {
+    struct str text;
+    void *code; /* pcre2_code * */
+};
+
+enum config_predicate_kind {
+    PREDICATE_PATH,   /* patterns, match_trailing_slash */
+    PREDICATE_HOST,   /* patterns: "**.example.org", "{sub}.example.org", optional :port */
+    PREDICATE_METHOD, /* values */
+    PREDICATE_HEADER, /* name, regex (optional) */
+    PREDICATE_QUERY,  /* name, regex (optional) */
+    PREDICATE_MAX,
+};
+
+struct config_predicate {
+    enum config_predicate_kind kind;
+    struct str text;    /* as written, in the shortcut form, for people */
+    struct str *values; /* patterns or methods */
+    uint32_t value_count;
+    struct str name;
+    struct config_regex *regex; /* NULL: presence is enough */
+    bool match_trailing_slash;
+};
+
+enum config_filter_kind {
+    FILTER_STRIP_PREFIX,       /* number: parts */
+    FILTER_PREFIX_PATH,        /* value, may hold {variables} */
+    FILTER_SET_PATH,           /* value: template */
+    FILTER_REWRITE_PATH,       /* regex, value: replacement ($1, ${name}, and YAML's $\{name}) */
+    FILTER_ADD_REQUEST_HEADER, /* name, value: template */
+    FILTER_SET_REQUEST_HEADER,
+    FILTER_REMOVE_REQUEST_HEADER, /* name */
+    FILTER_ADD_RESPONSE_HEADER,   /* name, value, flag: override (default true, as Spring has it) */
+    FILTER_SET_RESPONSE_HEADER,
+    FILTER_REMOVE_RESPONSE_HEADER,
+    FILTER_SET_STATUS,  /* number */
+    FILTER_REDIRECT_TO, /* number: status 3xx, value: url, flag: include query */
+    FILTER_PRESERVE_HOST_HEADER,
+    FILTER_MAX,
+};
+
+struct config_filter {
+    enum config_filter_kind kind;
+    struct str text; /* as written, in the shortcut form */
+    struct str name;
+    struct str value;
+    int64_t number;
+    bool flag;
+    struct config_regex *regex;
+};
+
+enum config_uri_kind {
+    URI_UPSTREAM, /* lb://id */
+    URI_ADDRESS,  /* http://host:port: an upstream of one endpoint, made by the loader */
+    URI_NONE,     /* no://op: only filters answer (redirects) */
+};
+
+struct config_route {
+    struct str id;
+    struct str uri; /* as written */
+    enum config_uri_kind uri_kind;
+    uint32_t upstream; /* index into config.upstreams, for the first two kinds */
+    int32_t order;     /* lower first; equal orders: as written */
+    bool enabled;
+    struct config_predicate *predicates;
+    uint32_t predicate_count;      /* at least 1 */
+    struct config_filter *filters; /* default-filters first, then the route's own */
+    uint32_t filter_count;
+    struct config_timeouts timeouts; /* the upstream's, with metadata connect-timeout and
+                                        response-timeout (milliseconds) applied */
+    struct str *metadata_keys;
+    struct str *metadata_values;
+    uint32_t metadata_count;
+    unsigned line; /* where it stands in the text */
+};
+
+enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_STDOUT, ACCESS_LOG_FILE };
+
+struct config {
+    uint32_t workers; /* 0: one per CPU that may be used */
+    struct config_listener *listeners;
+    uint32_t listener_count; /* at least 1 */
+    bool admin_enabled;
+    struct config_address admin_address; /* loopback or Unix socket only */
+
+    struct {                 /* towards clients */
+        int64_t header_ns;   /* from the first byte of a head to its last: 10 s */
+        int64_t idle_ns;     /* between requests: 60 s */
+        int64_t body_ns;     /* silence while sending a body: 30 s */
+        int64_t send_ns;     /* not taking what we send: 30 s */
+        int64_t shutdown_ns; /* graceful stop: 30 s */
+    } client;
+
+    struct {
+        uint32_t connections;   /* client connections at once: 65,536 */
+        uint32_t header_bytes;  /* 16 KiB */
+        uint32_t header_count;  /* 100 */
+        uint32_t target_bytes;  /* 8 KiB */
+        uint32_t trailer_bytes; /* 4 KiB */
+        uint64_t body_bytes;    /* 0: no limit (default); bodies stream */
+    } limits;
+
+    struct {
+        uint8_t level; /* enum log_level */
+        enum config_access_log access;
+        struct str access_path;
+    } log;
+
+    struct {
+        bool proxy_status;      /* send Proxy-Status with details to clients: off */
+        struct str *trusted;    /* CIDRs whose X-Forwarded-* are believed and appended to */
+        uint32_t trusted_count; /* 0: overwrite (edge) */
+        struct str via;         /* pseudonym in Via: "weir" */
+    } forward;
+
+    struct config_upstream *upstreams;
+    uint32_t upstream_count;
+    struct config_route *routes; /* enabled ones, sorted by order */
+    uint32_t route_count;
+
+    uint64_t text_hash; /* of the text it came from */
+    struct arena arena; /* everything above lives here */
+    uint32_t refs;      /* atomic */
+};
+
+/* Parses and checks. All errors at once go into diags; 0 with a config when there is no error
+ * (warnings may be there), else -EINVAL. name is the file name for messages. */
+int config_load(struct str text, const char *name, struct diag_list *diags, struct config **ret);
+
+struct config *config_ref(struct config *c);
+void config_unref(struct config *c); /* NULL is fine */
+
+struct str config_balance_text(enum config_balance b);
+struct str config_predicate_text(enum config_predicate_kind k); /* "Path" */
+struct str config_filter_text(enum config_filter_kind k);       /* "StripPrefix" */
+
+/* The documentation made from the table of settings. */
+void config_write_markdown(struct text *out);
+void config_write_json_schema(struct text *out);
+
+#endif
