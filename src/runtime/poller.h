@@ -5,9 +5,9 @@
  * memory is type-stable: poll_fd_new() and poll_fd_close() recycle it, because an event fetched
  * before a close may be looked at after it.
  *
- * Nobody waiting: an event sets a ready bit. One coroutine at a time may wait per direction. Or the
- * read direction is watched: the first event (or the deadline) starts a coroutine, which is how an
- * idle connection holds neither stack nor buffer. */
+ * Nobody waiting: an event sets a ready bit, which the next wait consumes. One coroutine at a time
+ * may wait per direction. Or the read direction is watched: the first event (or the deadline)
+ * starts a coroutine, which is how an idle connection holds neither stack nor buffer. */
 #ifndef WEIR_RUNTIME_POLLER_H
 #define WEIR_RUNTIME_POLLER_H
 
@@ -23,16 +23,42 @@ int poll_fd_new(int sock, struct poll_fd **ret);
 
 int poll_fd_sock(const struct poll_fd *pf);
 
-/* Parks until an event for this direction has come since the last poll_fd_drained(); returns at
- * once when one has. 0; -ETIMEDOUT, -ECANCELED; -EBADF after poll_fd_close(). */
+/* Parks until there has been an event for this direction that nobody has consumed yet, and consumes
+ * it: of all events that came before, one return. 0: try the system call now; -ETIMEDOUT,
+ * -ECANCELED (also at once, when the scope has ended); -EBADF after poll_fd_close().
+ *
+ * The rule that loses no wake-up is "consume, then try": readiness is cleared before the system
+ * call whose outcome decides whether to wait again, never after it. An edge that comes between the
+ * two is then either seen by the system call or still there for the next wait. So net does
+ *
+ *     for (;;) {
+ *         if (s->drained) {                       // the last read took all there was
+ *             r = poll_fd_wait(pf, POLL_READ);    // consumes
+ *             if (r < 0) return r;
+ *             s->drained = false;
+ *         } else {
+ *             poll_fd_clear(pf, POLL_READ);       // optional: see there
+ *         }
+ *         n = world_recv(...);
+ *         s->drained = n == -EAGAIN || (n > 0 && n < size);
+ *         if (n != -EAGAIN) return n;
+ *     }
+ *
+ * and the same for sending. A watch that fires with POLL_WATCH_READY has consumed, too: set
+ * drained = false and read. A return of 0 does not promise that the call will succeed (an event may
+ * be older than the last read); -EAGAIN then means: wait again.
+ *
+ * After a hang-up the read direction stays ready for good: no further edge comes after the one that
+ * brought both the last bytes and the end of the stream, so a short read followed by a wait goes
+ * straight on to the read that returns 0 or the error. (Do not wait again after that.) */
 int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir) WEIR_PARKS;
 
-/* The owner says: reading (writing) has taken all there was (-EAGAIN, or a short count), so the
- * next poll_fd_wait() must wait for a new edge. Must be called before the state can matter again,
- * with the rule "clear, then try the system call" kept inside net: see src/runtime/README.md. */
-void poll_fd_drained(struct poll_fd *pf, enum poll_dir dir);
+/* Forgets events that came before now. Only right immediately before the system call; never after
+ * it. It is never needed: without it, an event that an optimistic call has used up costs one more
+ * -EAGAIN later. A load when there is nothing to forget. Does not park. */
+void poll_fd_clear(struct poll_fd *pf, enum poll_dir dir);
 
-/* True when the peer has hung up or reset (an event said so); a short read is then not the end. */
+/* True when the peer has hung up or reset (an event said so). */
 bool poll_fd_hung_up(const struct poll_fd *pf);
 
 /* What happened to a watched socket. */
