@@ -1,0 +1,85 @@
+# A short front for Meson: `make help` lists what there is.
+BUILD ?= build
+MESON_FLAGS ?=
+SEEDS ?= 1000
+FUZZ_SECONDS ?= 60
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+.PHONY: deps
+deps: ## install the Debian packages that building needs, where they are missing
+	@tools/deps.sh build
+
+$(BUILD)/build.ninja: | deps
+	@meson setup $(BUILD) $(MESON_FLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+.PHONY: build
+build: $(BUILD)/build.ninja ## build everything
+	@ninja -C $(BUILD) --quiet
+
+.PHONY: run
+run: build ## build and run the gateway with the embedded demo
+	@$(BUILD)/src/cli/weir demo $(DEMO)
+
+.PHONY: test
+test: ## unit, simulation and integration tests
+	@tools/deps.sh build test
+	@tools/test.sh $(BUILD)
+
+.PHONY: sim
+sim: build ## the simulated gateway under SEEDS=1000 seeds
+	@$(BUILD)/tests/sim/weir_sim --seeds $(or $(SEED_FIRST),1) $(SEEDS)
+
+.PHONY: bench
+bench: bench-proxy ## all benchmarks
+
+.PHONY: bench-proxy
+bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
+	@tools/deps.sh build bench
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="--buildtype=release -Ddebug=true"
+	@bench/bench_proxy --build build-release $(BENCH)
+
+.PHONY: fuzz
+fuzz: ## run each fuzzer for FUZZ_SECONDS=60
+	@tools/deps.sh build test fuzz
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+.PHONY: lint
+lint: ## formatting, layers, static checks
+	@tools/deps.sh build test lint
+	@tools/lint.sh
+
+.PHONY: format
+format: ## apply .clang-format to every file
+	@tools/deps.sh lint
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: asan
+asan: ## unit and simulation tests under address and undefined-behaviour sanitizers
+	@tools/deps.sh build test
+	@tools/sanitize.sh address
+
+.PHONY: tsan
+tsan: ## unit tests under the thread sanitizer
+	@tools/deps.sh build test
+	@tools/sanitize.sh thread
+
+.PHONY: cross
+cross: ## base, world and runtime for aarch64, unit tests under qemu-user
+	@tools/deps.sh build cross
+	@tools/cross.sh
+
+.PHONY: install
+install: ## install below DESTDIR and the prefix of MESON_FLAGS (default /usr/local)
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="--buildtype=release -Ddebug=true"
+	@meson install -C build-release --no-rebuild
+
+.PHONY: clean
+clean: ## remove build directories
+	@rm -rf build build-*

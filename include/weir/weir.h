@@ -1,0 +1,11 @@
+/* Everything that libweir offers. */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/chan.h>
+#include <weir/error.h>
+#include <weir/runtime.h>
+#include <weir/scope.h>
+#include <weir/sync.h>
+
+#endif

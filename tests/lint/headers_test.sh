@@ -1,0 +1,21 @@
+#!/bin/sh
+# Every header compiles on its own; the public ones also as C++ and in strict C11.
+set -eu
+cd "$1"
+cc=${CC:-cc}
+count=0
+for h in $(find src -name '*.h' | sort); do
+    # X-macro tables are no headers of their own.
+    grep -q 'X-macro table: include with' "$h" && continue
+    $cc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Werror \
+        -Iinclude -Isrc -fsyntax-only -x c "$h"
+    count=$((count + 1))
+done
+for h in include/weir/*.h; do
+    $cc -std=c11 -Wall -Wextra -Werror -pedantic -Iinclude -fsyntax-only -x c "$h"
+    if command -v c++ >/dev/null; then
+        printf 'extern "C" {\n#include "%s"\n}\n' "$h" | c++ -I. -Iinclude -fsyntax-only -x c++ -
+    fi
+    count=$((count + 1))
+done
+echo "$count headers compile alone"
