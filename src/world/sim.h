@@ -10,17 +10,19 @@
 
 /* What the network does to connections made to one address (or to all: the default link). */
 struct sim_link {
-    int64_t latency_ns;    /* one way, fixed part */
+    int64_t latency_ns;    /* one way, fixed part; at least 1 us, or an echo would stop time */
     int64_t jitter_ns;     /* plus uniform [0, jitter) per segment; order within a stream holds */
-    uint32_t segment_max;  /* bytes arrive in pieces of 1..segment_max; 0: whole */
+    uint32_t segment_max;  /* bytes arrive in pieces of 1..segment_max, and some reads and writes
+                              take a part only; 0: whole */
     uint32_t window_bytes; /* socket buffer of each side; 0: 64 KiB. Small: a slow reader bites */
     double reset_chance;   /* per segment: both ends get a reset */
     double refuse_chance;  /* per connect */
     double connect_hang_chance; /* per connect: neither accepted nor refused */
     double stall_chance;        /* per segment: the direction stalls for stall_ns first */
     int64_t stall_ns;
-    bool refuse;      /* nobody listens */
-    bool partitioned; /* nothing passes either way, nothing is reported; ends by healing */
+    double spurious_chance; /* per segment: its sender gets an event without a cause */
+    bool refuse;            /* nobody listens */
+    bool partitioned;       /* nothing passes either way, nothing is reported; ends by healing */
 };
 
 struct sim_stats {
@@ -29,6 +31,9 @@ struct sim_stats {
     uint32_t open_sockets; /* handles not yet closed: 0 at the end or something leaked */
 };
 
+/* The default link has a latency of 50 us and no faults. Handles start at 3, the lowest free one is
+ * given; using one after its close is an assert. Poller and listeners have no fate of their own:
+ * sim_free() frees everything but the pollers, which must be gone. */
 struct world *sim_new(uint64_t seed);
 void sim_free(struct world *w);
 
@@ -41,6 +46,9 @@ int sim_reset_all(struct world *w, const struct addr *a);
  * nothing), new connects hang. sim_revive() ends it: old connections get resets. */
 void sim_freeze(struct world *w, const struct addr *a);
 void sim_revive(struct world *w, const struct addr *a);
+
+/* At most max handles, then -EMFILE. 65,536 at first. */
+void sim_set_socket_max(struct world *w, int max);
 
 void sim_get_stats(struct world *w, struct sim_stats *ret);
 
