@@ -1,0 +1,1 @@
+"""The parts of the proxy benchmark: processes, probes, measures and the report."""
