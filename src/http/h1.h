@@ -21,7 +21,8 @@ extern const struct h1_limits h1_limits_default; /* 16 KiB, 8 KiB, 100, 4 KiB, 2
 
 /* Why a message was refused: one row per reason in http/h1_refusal.h (name, status, text). */
 struct h1_refusal {
-    int status;       /* what a server answers: 400, 408, 414, 417, 431, 501, 505 */
+    int status;       /* what a server answers: 400, 408, 414, 417, 431, 501, 505;
+                       * in a response always 502 */
     const char *name; /* "bare_cr", "te_and_cl", ... : for metrics and logs */
     const char *text; /* one sentence that says what was expected */
     uint32_t offset;  /* byte of the message at which it was noticed */
@@ -80,12 +81,17 @@ struct h1_body {
     uint64_t received;   /* body bytes handed out */
     struct str trailers; /* raw trailer lines (CRLF each), valid once done; empty mostly */
     struct h1_refusal refusal; /* after -EBADMSG */
+    /* private */
+    uint64_t wire_bytes; /* taken from the wire, head and framing included */
+    uint64_t extension_bytes;
+    bool response;
 };
 
 void h1_body_init(struct h1_body *b, struct h1_reader *r, const struct http_head *head);
 
 /* The next piece. > 0: its length; 0: the end; -EBADMSG: broken framing; -ECONNRESET: cut short;
- * -ETIMEDOUT, -ECANCELED. */
+ * -ETIMEDOUT, -ECANCELED. b->done may become true together with the last piece, when its end is
+ * known by then: that piece can be sent as the last one. */
 ssize_t h1_body_next(struct h1_body *b, struct str *ret_piece) WEIR_PARKS;
 /* The same from what is buffered, without parking: -EAGAIN when a read would be needed. */
 ssize_t h1_body_try_next(struct h1_body *b, struct str *ret_piece);

@@ -1,0 +1,34 @@
+/* Reading a body: what is buffered first, then from the stream. */
+#include "http/h1_reader.h"
+
+ssize_t h1_body_next(struct h1_body *b, struct str *ret_piece)
+{
+    for (;;) {
+        ssize_t n = h1_body_try_next(b, ret_piece);
+
+        if (n != -EAGAIN)
+            return n;
+        n = h1_reader_fill(b->reader, false);
+        if (n < 0)
+            return n;
+    }
+}
+
+int h1_body_drain(struct h1_body *b, uint64_t max)
+{
+    uint64_t total = 0;
+    struct str piece;
+
+    if (b->kind == HTTP_BODY_LENGTH && b->remaining > max)
+        return -E2BIG;
+    while (!b->done) {
+        ssize_t n = h1_body_next(b, &piece);
+
+        if (n < 0)
+            return (int)n;
+        total += (uint64_t)n;
+        if (total > max)
+            return -E2BIG;
+    }
+    return 0;
+}
