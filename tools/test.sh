@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 make --no-print-directory build BUILD="$build"
 meson test -C "$build" --no-rebuild --print-errorlogs --num-processes 2 --suite unit --suite lint --suite sim
-WEIR_BUILD="$PWD/$build" python3 -m pytest -q tests/integration
+WEIR_BUILD="$PWD/$build" ${PYTHON:-/usr/bin/python3} -m pytest -q tests/integration
