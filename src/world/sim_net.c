@@ -153,12 +153,15 @@ static bool is_live(const struct sim_conn *c)
     return c->ends[SIM_CLIENT].state == SIM_OPEN || c->ends[SIM_SERVER].state == SIM_OPEN;
 }
 
+/* Brings every connection into line with what its link and place now say. */
 static void apply_faults(struct sim *s)
 {
     list_for_each (node, &s->conns) {
         struct sim_conn *c = list_entry(node, struct sim_conn, node);
 
         sim_pipe_hold(c, sim_link_of(c)->partitioned || c->place->frozen);
+        sim_room_grew(&c->ends[SIM_CLIENT]);
+        sim_room_grew(&c->ends[SIM_SERVER]);
     }
 }
 

@@ -116,7 +116,8 @@ static inline int world_accept(struct world *w, int listener, struct addr *ret_p
     return w->ops->accept(w, listener, ret_peer);
 }
 
-/* Starts connecting and returns the socket; it becomes writable when the attempt has ended. */
+/* Starts connecting and returns the socket; it becomes writable when the attempt has ended. Some
+ * failures are known at once: -EAGAIN (queue of a Unix listener full), -ENOENT, -EADDRNOTAVAIL. */
 static inline int world_connect(struct world *w, const struct addr *a)
 {
     return w->ops->connect(w, a);
@@ -140,7 +141,8 @@ static inline ssize_t world_peek(struct world *w, int sock, void *data, size_t s
     return w->ops->peek(w, sock, data, size);
 }
 
-/* Bytes taken (may be fewer than given), -EAGAIN, -EPIPE (never a signal), ... */
+/* Bytes taken (may be fewer than given, then an edge tells of room), -EAGAIN, -EPIPE (never a
+ * signal), ... */
 static inline ssize_t world_sendv(struct world *w, int sock, const struct iovec *iov, int count)
 {
     return w->ops->sendv(w, sock, iov, count);
@@ -178,21 +180,25 @@ static inline void world_poller_free(struct world *w, struct world_poller *p)
     w->ops->poller_free(p);
 }
 
-/* Registers once, edge-triggered, both directions. Closing the socket removes it. udata must stay
- * valid for as long as a world_poll() that began before the close can return it. */
+/* Registers once, edge-triggered, both directions; what is there already counts as an edge.
+ * -EEXIST. A report tells all levels as they are when it is given. Closing the socket removes it.
+ * udata must stay valid for as long as a world_poll() that began before the close can return it. */
 static inline int world_poller_add(struct world *w, struct world_poller *p, int sock, void *udata)
 {
     return w->ops->poller_add(p, sock, udata);
 }
 
+/* -ENOENT when it is not registered. */
 static inline int world_poller_remove(struct world *w, struct world_poller *p, int sock)
 {
     return w->ops->poller_remove(p, sock);
 }
 
-/* Waits for events, at most timeout_ns (0: only looks; NS_NEVER: no limit). Returns how many; 0 on
+/* One thread at a time waits; others may look (timeout 0) meanwhile.
+ * Waits for events, at most timeout_ns (0: only looks; NS_NEVER: no limit). Returns how many; 0 on
  * timeout or after world_poller_wake(). In the simulated world waiting moves the virtual clock to
- * the next thing that happens, and -EDEADLK says that nothing ever will (no timeout, no event). */
+ * the next thing that happens, and -EDEADLK says that nothing ever will (no timeout, no event). A
+ * signal ends the wait like a wake. */
 static inline int world_poll(struct world *w, struct world_poller *p, struct world_event *events,
                              int max, int64_t timeout_ns)
 {
