@@ -95,9 +95,10 @@ int64_t metric_value(const struct metric *m);
 
 /* -- histograms of durations: 21 steps per decade from 10 us to 100 s, at most 14.3 % apart -- */
 
-#define METRIC_HISTOGRAM_BOUNDS 148                           /* upper bounds, inclusive */
-#define METRIC_HISTOGRAM_CELLS  (METRIC_HISTOGRAM_BOUNDS + 2) /* and beyond the last, and the sum  \
-                                                               */
+#define METRIC_HISTOGRAM_BOUNDS 148 /* upper bounds, inclusive */
+#define METRIC_HISTOGRAM_CELLS                                                                     \
+    (METRIC_HISTOGRAM_BOUNDS + 2) /* and beyond the last, and the sum                              \
+                                   */
 
 /* Records a duration; negative ones count as 0. Any thread. */
 void metric_observe(struct metric *m, int64_t ns);
@@ -113,6 +114,9 @@ void metric_snapshot(const struct metric *m, struct metric_snapshot *ret);
 
 /* Adds b's counts to a's. */
 void metric_snapshot_add(struct metric_snapshot *a, const struct metric_snapshot *b);
+
+/* Fills the table of bounds, once per process; every series of a histogram has had it done. */
+void metric_fill_bounds(void);
 
 /* The upper bound of bucket i < METRIC_HISTOGRAM_BOUNDS, in ns. */
 int64_t metric_bound_ns(unsigned i);
