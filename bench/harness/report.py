@@ -151,11 +151,9 @@ def text_report(report, titles):
     ]
     if report.get("half_rate"):
         lines.append(f"half load: {report['half_rate']:.0f} requests/s for all")
-    lines += ["", results_table(report["subjects"], titles), "",
-              calls_table(report["subjects"], titles), ""]
-    if report["budgets"]:
-        lines += [budget_table(report["budgets"]), ""]
-    return "\n".join(lines)
+    tables = [results_table(report["subjects"], titles), calls_table(report["subjects"], titles),
+              budget_table(report["budgets"]) if report["budgets"] else ""]
+    return "\n\n".join(["\n".join(lines), *filter(None, tables)]) + "\n"
 
 
 def write_report(report, text, directory):
