@@ -10,6 +10,20 @@ enum http_field_kind {
     HTTP_FIELD_HOP,   /* concerns this connection only: never forwarded */
 };
 
+/* One row per field: the name in lower case with its colon, padded so that 16 bytes can be loaded.
+ */
+struct http_field_row {
+    char name[30];
+    uint8_t len;
+    uint8_t kind;
+};
+
+extern const struct http_field_row http_field_rows[HTTP_F_MAX];
+
+/* Perfect hash: from length and last letter but one to the only candidate. */
+#define HTTP_FIELD_SLOT(len, letter) (((unsigned)(len) + (unsigned char)(letter)*31u) & 127u)
+extern const uint8_t http_field_slots[128];
+
 /* As http_field_id_of(), for a name that is known to consist of token characters. */
 enum http_field_id http_field_id_of_token(const char *name, size_t len);
 

@@ -1,6 +1,7 @@
 /* What the fields of a head mean for its framing, its host and its connection (RFC 9112
  * sections 3.2, 6 and 9; RFC 9110 section 10.1.1). */
 #include "http/h1_parse.h"
+#include "http/lower.h"
 
 static int note_host(struct h1_cursor *c, struct h1_meaning *m, struct http_head *h,
                      struct http_field *f)
@@ -27,6 +28,10 @@ static int note_content_length(struct h1_cursor *c, struct h1_meaning *m, struct
     struct str rest = http_field_value(f), part;
     uint64_t length;
 
+    if (likely(!m->content_length && str_to_u64(rest, INT64_MAX, &h->content_length) == 0)) {
+        m->content_length = true;
+        return 0;
+    }
     f->dropped = m->content_length;
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
@@ -53,7 +58,7 @@ static int note_transfer_encoding(struct h1_cursor *c, struct h1_meaning *m, str
     m->transfer_encoding = true;
     if (again)
         return h1_refuse_at(c, H1_R_bad_transfer_encoding, f->name);
-    if (str_eq_nocase(rest, STR("chunked")))
+    if (LOWER_IS(rest, "chunked"))
         return 0;
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
@@ -61,7 +66,7 @@ static int note_transfer_encoding(struct h1_cursor *c, struct h1_meaning *m, str
             return h1_refuse_at(c, H1_R_bad_transfer_encoding, f->value);
         if (h1_scan(part.ptr, part.ptr, part.ptr + part.len, H1_TOKEN) != part.ptr + part.len)
             return h1_refuse_at(c, H1_R_bad_transfer_encoding, f->value);
-        chunked = str_eq_nocase(part, STR("chunked"));
+        chunked = LOWER_IS(part, "chunked");
     }
     return h1_refuse_at(c, H1_R_unknown_transfer_coding, f->value);
 }
@@ -70,16 +75,18 @@ static int note_connection(struct h1_cursor *c, struct h1_meaning *m, struct htt
 {
     struct str rest = http_field_value(f), part;
 
+    if (likely(LOWER_IS(rest, "keep-alive"))) {
+        m->connection_options++;
+        m->keep_alive = true;
+        return 0;
+    }
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
         if (++m->connection_options > H1_CONNECTION_OPTIONS_MAX)
             return h1_refuse_at(c, H1_R_many_connection_options, f->value);
-        if (part.len == 5)
-            m->close |= str_eq_nocase(part, STR("close"));
-        else if (part.len == 10)
-            m->keep_alive |= str_eq_nocase(part, STR("keep-alive"));
-        else if (part.len == 7)
-            m->upgrade |= str_eq_nocase(part, STR("upgrade"));
+        m->close |= LOWER_IS(part, "close");
+        m->keep_alive |= LOWER_IS(part, "keep-alive");
+        m->upgrade |= LOWER_IS(part, "upgrade");
     }
     return 0;
 }
@@ -89,7 +96,7 @@ static int note_expect(struct h1_cursor *c, struct http_head *h, struct http_fie
 {
     if (c->response)
         return 0;
-    if (!str_eq_nocase(http_field_value(f), STR("100-continue")))
+    if (!LOWER_IS(http_field_value(f), "100-continue"))
         return h1_refuse_at(c, H1_R_unknown_expectation, f->value);
     h->expect_continue = h->version_minor != 0;
     return 0;

@@ -55,38 +55,6 @@ static struct h1_cursor cursor_on(struct str data, const struct h1_limits *limit
     };
 }
 
-/* All field lines and the empty line after them. */
-static int take_fields(struct h1_cursor *c, uint32_t field_max, struct h1_meaning *m,
-                       struct http_head *h)
-{
-    uint32_t max = MIN(field_max, (uint32_t)HTTP_FIELDS_MAX);
-
-    for (uint32_t n = 0;; n++) {
-        struct http_field *f = &h->fields[n];
-        struct http_field surplus;
-        int r;
-
-        if (c->end - c->p >= 2 && c->p[0] == '\r' && c->p[1] == '\n') {
-            c->p += 2;
-            h->field_count = n;
-            return 0;
-        }
-        if (unlikely(n == max)) {
-            r = h1_take_field(c, n == 0, &surplus);
-            return r != 0 ? r : h1_refuse_at(c, H1_R_many_fields, surplus.name);
-        }
-        r = h1_take_field(c, n == 0, f);
-        if (unlikely(r != 0))
-            return r;
-        h->seen |= UINT64_C(1) << f->id;
-        if ((H1_NOTED >> f->id) & 1) {
-            r = h1_note_field(c, m, h, f);
-            if (unlikely(r != 0))
-                return r;
-        }
-    }
-}
-
 static ssize_t complete(struct h1_cursor *c, struct str data, struct http_head *h)
 {
     h->head_bytes = (uint32_t)(c->p - data.ptr);
@@ -137,7 +105,7 @@ ssize_t h1_parse_request(struct str data, uint32_t *scanned, const struct h1_lim
     r = take_request_line(&c, limits, ret);
     if (unlikely(r != 0))
         return r == -EAGAIN ? incomplete(&c, data, scanned, limits, H1_R_long_target) : r;
-    r = take_fields(&c, limits->field_count, &m, ret);
+    r = h1_take_fields(&c, limits->field_count, &m, ret);
     if (r == 0)
         r = h1_finish_request(&c, &m, ret);
     if (unlikely(r != 0))
@@ -161,7 +129,7 @@ ssize_t h1_parse_response(struct str data, uint32_t *scanned, const struct h1_li
     if (r == 0)
         r = h1_status_line(&c, line, ret);
     if (r == 0)
-        r = take_fields(&c, limits->field_count, &m, ret);
+        r = h1_take_fields(&c, limits->field_count, &m, ret);
     if (r == 0)
         r = h1_finish_response(&c, &m, request_method, ret);
     if (unlikely(r != 0))

@@ -75,6 +75,10 @@ struct h1_meaning {
      UINT64_C(1) << HTTP_F_CONTENT_LENGTH | UINT64_C(1) << HTTP_F_TRANSFER_ENCODING |              \
      UINT64_C(1) << HTTP_F_EXPECT | UINT64_C(1) << HTTP_F_TE)
 
+/* All field lines and the empty line after them. */
+int h1_take_fields(struct h1_cursor *c, uint32_t field_max, struct h1_meaning *m,
+                   struct http_head *h);
+
 int h1_note_field(struct h1_cursor *c, struct h1_meaning *m, struct http_head *h,
                   struct http_field *f);
 /* The rules that need the whole head; c->p is behind it. */

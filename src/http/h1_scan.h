@@ -34,25 +34,52 @@ static inline bool h1_is(char c, enum h1_scan kind)
 
 #if defined(H1_SCAN_BLOCKS) && defined(__SSE2__)
 
+typedef __m128i h1_block;
+
 /* One bit per byte. */
 #define H1_MASK_SHIFT 0
 #define H1_MASK_FULL  UINT64_C(0xffff)
 
-static inline __m128i h1_in_range(__m128i v, char low, char span)
+static inline h1_block h1_load(const char *p)
 {
-    __m128i d = _mm_sub_epi8(v, _mm_set1_epi8(low));
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+static inline uint64_t h1_mask_of(h1_block v)
+{
+    return (uint64_t)(unsigned)_mm_movemask_epi8(v);
+}
+
+static inline h1_block h1_either(h1_block a, h1_block b)
+{
+    return _mm_or_si128(a, b);
+}
+
+static inline h1_block h1_same(h1_block a, h1_block b)
+{
+    return _mm_cmpeq_epi8(a, b);
+}
+
+static inline h1_block h1_lowered(h1_block v)
+{
+    return _mm_or_si128(v, _mm_set1_epi8(0x20));
+}
+
+static inline h1_block h1_in_range(h1_block v, char low, char span)
+{
+    h1_block d = _mm_sub_epi8(v, _mm_set1_epi8(low));
 
     return _mm_cmpeq_epi8(_mm_min_epu8(d, _mm_set1_epi8(span)), d);
 }
 
-static inline __m128i h1_is_byte(__m128i v, char c)
+static inline h1_block h1_is_byte(h1_block v, char c)
 {
     return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
 }
 
-static inline __m128i h1_alnum_or_hyphen(__m128i v)
+static inline h1_block h1_alnum_or_hyphen(h1_block v)
 {
-    __m128i letters = h1_in_range(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
+    h1_block letters = h1_in_range(h1_lowered(v), 'a', 25);
 
     return _mm_or_si128(_mm_or_si128(letters, h1_in_range(v, '0', 9)), h1_is_byte(v, '-'));
 }
@@ -60,12 +87,11 @@ static inline __m128i h1_alnum_or_hyphen(__m128i v)
 /* Bits of the bytes at which to stop. */
 static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 {
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    h1_block v = h1_load(p);
 
     switch (kind) {
     case H1_TEXT:
-        v = _mm_or_si128(h1_in_range(v, 0, 0x1f), h1_is_byte(v, 0x7f));
-        return (uint64_t)(unsigned)_mm_movemask_epi8(v);
+        return h1_mask_of(h1_either(h1_in_range(v, 0, 0x1f), h1_is_byte(v, 0x7f)));
     case H1_TARGET: /* outside of 0x21..0x7e, or one of the two */
         v = _mm_andnot_si128(_mm_or_si128(h1_is_byte(v, '#'), h1_is_byte(v, '?')),
                              h1_in_range(v, 0x21, 0x7e - 0x21));
@@ -77,40 +103,62 @@ static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
         v = h1_alnum_or_hyphen(v);
         break;
     }
-    return (uint64_t)(unsigned)_mm_movemask_epi8(v) ^ H1_MASK_FULL;
+    return h1_mask_of(v) ^ H1_MASK_FULL;
 }
 
 #elif defined(H1_SCAN_BLOCKS)
+
+typedef uint8x16_t h1_block;
 
 /* Four bits per byte: narrowing is how NEON makes a mask. */
 #define H1_MASK_SHIFT 2
 #define H1_MASK_FULL  UINT64_MAX
 
-static inline uint8x16_t h1_in_range(uint8x16_t v, uint8_t low, uint8_t span)
+static inline h1_block h1_load(const char *p)
 {
-    return vcleq_u8(vsubq_u8(v, vdupq_n_u8(low)), vdupq_n_u8(span));
+    return vld1q_u8((const uint8_t *)(const void *)p);
 }
 
-static inline uint8x16_t h1_is_byte(uint8x16_t v, char c)
-{
-    return vceqq_u8(v, vdupq_n_u8((uint8_t)c));
-}
-
-static inline uint8x16_t h1_alnum_or_hyphen(uint8x16_t v)
-{
-    uint8x16_t letters = h1_in_range(vorrq_u8(v, vdupq_n_u8(0x20)), 'a', 25);
-
-    return vorrq_u8(vorrq_u8(letters, h1_in_range(v, '0', 9)), h1_is_byte(v, '-'));
-}
-
-static inline uint64_t h1_mask_of(uint8x16_t v)
+static inline uint64_t h1_mask_of(h1_block v)
 {
     return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(v), 4)), 0);
 }
 
+static inline h1_block h1_either(h1_block a, h1_block b)
+{
+    return vorrq_u8(a, b);
+}
+
+static inline h1_block h1_same(h1_block a, h1_block b)
+{
+    return vceqq_u8(a, b);
+}
+
+static inline h1_block h1_lowered(h1_block v)
+{
+    return vorrq_u8(v, vdupq_n_u8(0x20));
+}
+
+static inline h1_block h1_in_range(h1_block v, uint8_t low, uint8_t span)
+{
+    return vcleq_u8(vsubq_u8(v, vdupq_n_u8(low)), vdupq_n_u8(span));
+}
+
+static inline h1_block h1_is_byte(h1_block v, char c)
+{
+    return vceqq_u8(v, vdupq_n_u8((uint8_t)c));
+}
+
+static inline h1_block h1_alnum_or_hyphen(h1_block v)
+{
+    h1_block letters = h1_in_range(h1_lowered(v), 'a', 25);
+
+    return vorrq_u8(vorrq_u8(letters, h1_in_range(v, '0', 9)), h1_is_byte(v, '-'));
+}
+
 static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 {
-    uint8x16_t v = vld1q_u8((const uint8_t *)(const void *)p);
+    h1_block v = h1_load(p);
 
     switch (kind) {
     case H1_TEXT:
@@ -129,6 +177,20 @@ static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
     return h1_mask_of(v) ^ H1_MASK_FULL;
 }
 
+#endif
+
+#ifdef H1_SCAN_BLOCKS
+/* The mask bits of the first count bytes, count < 16. */
+static inline uint64_t h1_first_bits(unsigned count)
+{
+    return (UINT64_C(1) << (count << H1_MASK_SHIFT)) - 1;
+}
+
+/* The byte that the lowest bit of a mask stands for. */
+static inline unsigned h1_first_byte(uint64_t mask)
+{
+    return (unsigned)__builtin_ctzll(mask) >> H1_MASK_SHIFT;
+}
 #endif
 
 /* The first byte of [p, end) that is not of this kind, or end. base <= p is where memory that may
@@ -155,7 +217,7 @@ static inline __attribute__((always_inline)) const char *h1_scan(const char *bas
             if (stops == 0)
                 return end;
         }
-        p += (unsigned)__builtin_ctzll(stops) >> H1_MASK_SHIFT;
+        p += h1_first_byte(stops);
         if (likely(!h1_is(*p, kind)))
             return p;
         p++;

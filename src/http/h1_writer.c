@@ -3,8 +3,9 @@
 
 #include "base/assert.h"
 
-#define PARTS_MAX 6 /* head, size line, piece, end of chunk and last chunk, trailers, empty line   \
-                     */
+#define PARTS_MAX                                                                                  \
+    6 /* head, size line, piece, end of chunk and last chunk, trailers, empty line                 \
+       */
 
 struct parts {
     struct iovec iov[PARTS_MAX];
