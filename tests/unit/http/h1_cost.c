@@ -1,5 +1,5 @@
-/* What parsing costs: run under `valgrind --tool=callgrind --toggle-collect=measured_*` and divide by
- * the count, which is printed. Not a test. */
+/* What parsing costs: run under `valgrind --tool=callgrind --toggle-collect=measured_*` and divide
+ * by the count, which is printed. Not a test. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
         measured_request();
         measured_response();
     }
-    printf("%ld heads of each: request %zu bytes, response %zu bytes\n", count,
-           sizeof(request) - 1, sizeof(response) - 1);
+    printf("%ld heads of each: request %zu bytes, response %zu bytes\n", count, sizeof(request) - 1,
+           sizeof(response) - 1);
     return 0;
 }
