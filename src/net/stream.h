@@ -1,23 +1,28 @@
 /* Byte streams that park a coroutine: TCP and Unix sockets now, TLS later behind the same calls.
  *
- * A stream belongs to one reader and one writer at a time (they may be two coroutines). Deadlines
- * and cancellation come from the scopes of the caller. */
+ * A stream belongs to one reader and one writer at a time (they may be two coroutines), a listener
+ * to one coroutine. Deadlines and cancellation come from the scopes of the caller; calls that find
+ * the socket ready see them, too, and let others run now and then. To end a call from outside,
+ * cancel its scope: who closes must know that no call is running. */
 #ifndef WEIR_NET_STREAM_H
 #define WEIR_NET_STREAM_H
 
 #include "runtime/poller.h"
 #include "runtime/runtime.h"
 
-struct stream; /* about 100 bytes; what an idle connection costs beside the poll_fd */
+struct stream; /* 128 bytes; what an idle connection costs beside the poll_fd */
 
-/* Connects. 0; -ECONNREFUSED, -ETIMEDOUT, -ECANCELED, -EHOSTUNREACH, -EADDRNOTAVAIL, ... */
+/* Connects. 0; -ECONNREFUSED, -ETIMEDOUT, -ECANCELED, -EHOSTUNREACH, -EADDRNOTAVAIL, -EMFILE,
+ * -EAGAIN (the queue of a Unix listener is full), ... */
 int stream_dial(const struct addr *a, struct stream **ret) WEIR_PARKS;
 
-/* At least one byte, 0 at the end, or -ECONNRESET, -ETIMEDOUT, -ECANCELED. */
+/* At least one byte, 0 at the end, or -ECONNRESET, -ETIMEDOUT, -ECANCELED. size > 0. Waits at once
+ * when the last read took all there was. */
 ssize_t stream_read(struct stream *s, void *data, size_t size) WEIR_PARKS;
 
 /* As stream_read(), for when the peer was just asked something and cannot have answered yet: waits
- * for the event first instead of trying a system call that would find nothing. */
+ * for the event first instead of trying a system call that would find nothing. Bytes that have come
+ * already are no harm: their event is still there, or the last read was a full one and it tries. */
 ssize_t stream_read_later(struct stream *s, void *data, size_t size) WEIR_PARKS;
 
 /* What is there now, without parking: -EAGAIN when nothing is. */
@@ -33,7 +38,9 @@ int stream_write(struct stream *s, const void *data, size_t size) WEIR_PARKS;
 int stream_shutdown(struct stream *s);
 
 /* Starts fn(arg, cause) in a new coroutine when bytes (or the end) arrive, or at the deadline. See
- * poll_fd_watch(): the stream costs no stack meanwhile and must not be touched by the caller. */
+ * poll_fd_watch(): the stream costs no stack meanwhile and must not be touched by the caller. Bytes
+ * that a full read has left behind are seen. (Then, without memory or a free coroutine to say so,
+ * as if the deadline had come.) */
 void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *arg,
                   int64_t deadline_ns);
 bool stream_unwatch(struct stream *s);
@@ -43,6 +50,10 @@ bool stream_unwatch_run(struct stream *s);
 void stream_close(struct stream *s);
 void stream_reset(struct stream *s);
 
+/* An event has said that the peer closed or reset: do not send a request on it. Not a system call;
+ * false proves nothing. */
+bool stream_hung_up(const struct stream *s);
+
 const struct addr *stream_peer(const struct stream *s);
 int stream_local(const struct stream *s, struct addr *ret);
 
@@ -51,7 +62,7 @@ struct listener;
 
 int listener_open(const struct addr *a, int backlog, struct listener **ret);
 /* Accepts one. Parks until there is one. -EMFILE and the like are returned, not retried: the caller
- * pauses. -ECANCELED after listener_close() or cancellation. */
+ * pauses. -ECANCELED: cancelled, or closed by another coroutine while this one was parked here. */
 int listener_accept(struct listener *l, struct stream **ret) WEIR_PARKS;
 int listener_local(const struct listener *l, struct addr *ret);
 void listener_close(struct listener *l);

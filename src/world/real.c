@@ -1,5 +1,4 @@
 /* The real world: the clocks, chance and sockets of Linux. Its poller is in real_poll.c. */
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -186,7 +185,7 @@ static ssize_t real_peek(struct world *w, int sock, void *data, size_t size)
 
 static ssize_t real_sendv(struct world *w, int sock, const struct iovec *iov, int count)
 {
-    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)MIN(count, IOV_MAX)};
+    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
 
     do {

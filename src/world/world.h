@@ -142,7 +142,7 @@ static inline ssize_t world_peek(struct world *w, int sock, void *data, size_t s
 }
 
 /* Bytes taken (may be fewer than given, then an edge tells of room), -EAGAIN, -EPIPE (never a
- * signal), ... */
+ * signal), ... At most IOV_MAX pieces: -EMSGSIZE. */
 static inline ssize_t world_sendv(struct world *w, int sock, const struct iovec *iov, int count)
 {
     return w->ops->sendv(w, sock, iov, count);
