@@ -93,10 +93,12 @@ struct config_upstream {
     struct config_pool pool;
 };
 
-/* Compiled regular expression (PCRE2, with match limits), owned by the config. */
+/* Compiled regular expression (PCRE2, with match limits), owned by the config. Those of predicates
+ * are anchored at both ends (a whole value matches, as in Spring), those of filters are not. */
 struct config_regex {
     struct str text;
-    void *code; /* pcre2_code * */
+    void *code; /* pcre2_code *, not JIT compiled; match limits are the matcher's to set */
+    struct config_regex *next;
 };
 
 enum config_predicate_kind {
@@ -213,6 +215,8 @@ struct config {
     uint32_t upstream_count;
     struct config_route *routes; /* enabled ones, sorted by order */
     uint32_t route_count;
+
+    struct config_regex *regexes; /* all of them, for the end */
 
     uint64_t text_hash; /* of the text it came from */
     struct arena arena; /* everything above lives here */

@@ -28,6 +28,9 @@ void diag_list_done(struct diag_list *l);
 void diag_add(struct diag_list *l, enum diag_level level, unsigned line, unsigned column,
               const char *path, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+/* Into the order of the text, the file as a whole first; config_load() has done it. */
+void diag_sort(struct diag_list *l);
+
 /* "weir.yaml:12:9: error: routes[2].filters[0]: ..." one line each, sorted by place. */
 void diag_write(const struct diag_list *l, const char *name, struct text *out);
 

@@ -1,0 +1,69 @@
+/* The tables of predicates and filters: what config/factories.def says, as data. Names and
+ * arguments are Spring Cloud Gateway's. */
+#ifndef WEIR_CONFIG_FACTORIES_H
+#define WEIR_CONFIG_FACTORIES_H
+
+#include "config/config.h"
+
+enum arg_kind {
+    ARG_PATHS, /* lists, into config_predicate.values */
+    ARG_HOSTS,
+    ARG_METHODS,
+    ARG_FIELD_NAME,    /* one text each, into the field at .offset */
+    ARG_CHANGED_FIELD, /* one that a filter changes */
+    ARG_FIELD_VALUE,
+    ARG_QUERY_NAME,
+    ARG_REGEX_WHOLE, /* matches a value from end to end */
+    ARG_REGEX_PART,
+    ARG_REPLACEMENT,
+    ARG_PATH_TEMPLATE,
+    ARG_URL,
+    ARG_NUMBER, /* int64_t */
+    ARG_STATUS,
+    ARG_FLAG,
+};
+
+enum shortcut {
+    SHORTCUT_FIELDS,    /* Name=a,b: one text for each argument, in their order */
+    SHORTCUT_LIST,      /* all texts are one list */
+    SHORTCUT_LIST_FLAG, /* a last text true or false is the second argument */
+};
+
+#define FACTORY_ARGS_MAX 3
+
+struct arg {
+    const char *name;
+    enum arg_kind kind;
+    bool required;
+    const char *fallback; /* as it would be written */
+    size_t offset;
+    int64_t min, max;
+    const char *help;
+};
+
+struct factory {
+    const char *name;
+    int kind; /* enum config_predicate_kind or config_filter_kind: its index in the table */
+    enum shortcut shortcut;
+    struct arg args[FACTORY_ARGS_MAX];
+    unsigned arg_count;
+    const char *example; /* in the shortcut form */
+    const char *help;
+};
+
+struct factory_table {
+    const char *what; /* "predicate" */
+    const struct factory *items;
+    size_t count;
+    const char *const *absent; /* Spring's others: known, but weir does not have them */
+    size_t absent_count;
+};
+
+extern const struct factory_table predicate_table, filter_table;
+
+/* "BAD_REQUEST" or "400"; 0: neither. */
+unsigned factory_status(struct str s);
+/* Names that factory_status knows: NULL behind the last. */
+const char *factory_status_name(size_t index);
+
+#endif
