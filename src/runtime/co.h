@@ -1,0 +1,138 @@
+/* A coroutine's control block, and the claim word that decides who ends its wait. */
+#ifndef WEIR_RUNTIME_CO_H
+#define WEIR_RUNTIME_CO_H
+
+#include <stdatomic.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "runtime/poller.h"
+#include "runtime/runtime.h"
+#include "runtime/timer.h"
+
+/* What a parked coroutine waits for; one name per kind, shown in dumps. */
+enum wait_reason {
+    WAIT_NONE,
+    WAIT_SLEEP,
+    WAIT_READ,
+    WAIT_WRITE,
+    WAIT_CHAN_SEND,
+    WAIT_CHAN_RECV,
+    WAIT_MUTEX,
+    WAIT_GROUP,
+    WAIT_SCOPE,
+    WAIT_BLOCKING,
+    WAIT_SIGNAL,
+    WAIT_REASON_MAX
+};
+
+/* The claim word: number of the wait in the upper half, state below. A wait runs
+ *
+ *     RUNNING -> PREPARE   the coroutine takes a number and publishes its ticket where wakers look
+ *             -> WAITING   it has left its stack; set by the code that runs after the switch
+ *             -> claimed   by exactly one of waker, timer, canceller, closer: a CAS from PREPARE or
+ *                          WAITING to a result. Who claims from WAITING makes it runnable; a claim
+ *                          from PREPARE is found by the code after the switch, which does it.
+ *
+ * A ticket names one wait of one coroutine; a late claim with an old ticket fails. */
+enum {
+    CLAIM_RUNNING = 0,
+    CLAIM_PREPARE = 1,
+    CLAIM_WAITING = 2,
+    CLAIM_SHIELD = 4, /* beside one of the above: cancellers keep off */
+    CLAIM_RESULT = 8, /* claimed; enum claim_result << 4 beside it */
+};
+
+enum claim_result { RESULT_WOKEN, RESULT_TIMEOUT, RESULT_CANCELLED, RESULT_CLOSED };
+
+/* wait number << 32 | slot index << 8; the low byte is free for flags of whoever keeps it. */
+typedef uint64_t co_ticket;
+
+enum { TICKET_FLAGS = 0xff };
+
+struct weir_deadline;
+struct scope;
+struct m;
+
+/* How the first function of a coroutine is called. */
+union co_fn {
+    void (*plain)(void *arg);
+    poll_watch_fn *watch;
+};
+
+enum { CO_PLAIN = -1 }; /* cause of a coroutine that is not a fired watch */
+
+struct co {
+    /* Written by whoever switches to or from it. */
+    void *sp;             /* while it does not run */
+    struct m *volatile m; /* the thread that runs it; read again after every call that parks */
+
+    _Atomic(uint64_t) claim; /* any thread, see above */
+
+    struct co *next; /* link of the one queue it is in */
+    uint32_t index;  /* its slot */
+    uint32_t seq;    /* the coroutine itself: number of its latest wait */
+
+    /* The coroutine itself; dumps read them. */
+    union co_fn fn;
+    void *arg;
+    const char *name;
+    uint64_t id;
+    const void *wait_object;
+    int64_t wait_since_ns;
+    uint8_t wait_reason;            /* enum wait_reason */
+    int16_t cause;                  /* enum poll_watch_cause, or CO_PLAIN */
+    uint16_t budget;                /* operations left before it must let others run */
+    int64_t deadline_ns;            /* in force now */
+    int64_t inherited_ns;           /* given at birth */
+    struct weir_deadline *deadline; /* innermost block */
+    struct timer timer;             /* of the wait */
+
+    atomic_bool live;      /* has begun and not ended; read by dumps and the final cancel */
+    atomic_bool cancelled; /* in force now; set under family_lock by any thread */
+
+    struct scope *parent;        /* the scope it belongs to, or NULL */
+    struct list sibling;         /* in parent->children, under the family_lock of parent's owner */
+    struct spinlock family_lock; /* guards scopes and all that is in them, and doomed */
+    bool doomed;                 /* cancelled from outside, for good */
+    struct scope *scopes;        /* that it has opened, innermost first */
+
+    void *fake_stack; /* of the address sanitizer */
+    void *fiber;      /* of the thread sanitizer */
+};
+
+/* Space of the control block at the top of a slot. */
+enum { CO_BYTES = 448 };
+_Static_assert(sizeof(struct co) <= CO_BYTES, "the control block has outgrown its place");
+
+enum { BUDGET_OPS = 128 };
+
+/* Tries to end the wait that has this number. CLAIM_LOST: somebody else did, or it is another wait.
+ * CLAIM_EARLY: won, and the coroutine finds out by itself. CLAIM_WON: the caller must make it
+ * runnable. */
+enum claim_outcome { CLAIM_LOST, CLAIM_EARLY, CLAIM_WON };
+
+static inline enum claim_outcome co_claim(struct co *co, uint32_t seq, enum claim_result result)
+{
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+    uint64_t to = (uint64_t)seq << 32 | CLAIM_RESULT | (uint64_t)result << 4;
+
+    do {
+        if ((uint32_t)(c >> 32) != seq || (c & (CLAIM_PREPARE | CLAIM_WAITING)) == 0)
+            return CLAIM_LOST;
+    } while (!atomic_compare_exchange_weak_explicit(&co->claim, &c, to, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return (c & CLAIM_WAITING) != 0 ? CLAIM_WON : CLAIM_EARLY;
+}
+
+/* A full fence after an atomic read-modify-write with memory_order_seq_cst: nothing to do where
+ * that is a full fence itself. */
+static inline void fence_after_rmw(void)
+{
+#if !defined(__x86_64__)
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* The only thread-local variable of the runtime. Compilers keep the address of one in a register
+ * across a switch of stacks, after which it belongs to another thread; hence two functions that are
+ * never inlined. Code on a coroutine uses co_self()->m instead. */
+#include "runtime/sched.h"
+
+static __thread struct m *this_thread;
+
+NOINLINE struct m *m_this_thread(void)
+{
+    __asm__ volatile("");
+    return this_thread;
+}
+
+NOINLINE void m_set_this_thread(struct m *m)
+{
+    this_thread = m;
+    __asm__ volatile("");
+}

@@ -1,0 +1,293 @@
+/* weir_main(): setting the runtime up, the first coroutine, and the orderly end. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runtime/sched.h"
+
+struct runtime rt;
+
+enum {
+#if defined(WEIR_SANITIZED)
+    CO_MAX_DEFAULT = 32768, /* shadow memory is mapped for all of them */
+#else
+    CO_MAX_DEFAULT = 1 << 20,
+#endif
+    STACK_DEFAULT = 256 * 1024,
+    END_ROUNDS_SIMULATED = 10000, /* then what is left will never end */
+};
+
+static unsigned affinity_count(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+/* ---- the end ---- */
+
+/* Cancels whatever lives, again and again, since what lives may start more. */
+static void cancel_all(struct co *self)
+{
+    uint32_t used = stack_used_count();
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct co *co = stack_co(i);
+
+        if (co != self && atomic_load_explicit(&co->live, memory_order_acquire))
+            scope_doom(co);
+    }
+    poller_cancel_watches();
+}
+
+static void join_all(struct co *self)
+{
+    int64_t pause_ns = 0;
+
+    atomic_store(&rt.ending, true);
+    for (int rounds = 0; spawn_live_count() > 1; rounds++) {
+        cancel_all(self);
+        if (rt.simulated && rounds > END_ROUNDS_SIMULATED)
+            break;
+        if (rounds < 10)
+            park_yield(self);
+        else
+            weir_sleep(pause_ns);
+        pause_ns = MIN(pause_ns + NS_PER_MS / 10, 10 * NS_PER_MS);
+    }
+}
+
+static void main_co(void *arg)
+{
+    struct co *self = co_self();
+
+    rt.main_result = rt.main_fn(rt.main_arg);
+    atomic_store(&self->cancelled, false); /* a deadlock has cancelled us, too */
+    self->deadline_ns = NS_NEVER;
+    join_all(self);
+    atomic_store(&rt.stop, true);
+    sched_wake_all();
+}
+
+/* Everybody is cancelled once; when that does not help, the run is given up. */
+void runtime_deadlocked(void)
+{
+    bool again = atomic_exchange(&rt.deadlock, true);
+
+    dprintf(STDERR_FILENO, "weir: deadlock: all coroutines wait and nothing can wake one\n");
+    runtime_dump(STDERR_FILENO);
+    if (again || atomic_load(&rt.ending)) {
+        atomic_store(&rt.stop, true);
+        return;
+    }
+    cancel_all(NULL);
+}
+
+/* ---- the beginning ---- */
+
+static void p_free(struct p *p)
+{
+    if (p == NULL)
+        return;
+    if (p->poller != NULL)
+        world_poller_free(rt.world, p->poller);
+    free(p->bag);
+    free(p);
+}
+
+static int p_new(unsigned index, struct p **ret)
+{
+    struct p *p = NULL;
+    uint64_t seed;
+    int r;
+
+    if (posix_memalign((void **)&p, CACHE_LINE, sizeof(*p)) != 0)
+        return -ENOMEM;
+    memset(p, 0, sizeof(*p));
+    p->index = index;
+    p->now_ns = world_now_ns(rt.world);
+    atomic_init(&p->polled_ns, p->now_ns);
+    p->stacks.max = stack_cache_limit();
+    p->q.alone = rt.p_count == 1;
+    wheel_init(&p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->now_ns);
+    list_init(&p->idle_node);
+    world_random(rt.world, &seed, sizeof(seed));
+    rng_seed(&p->rng, seed);
+    r = world_poller_new(rt.world, &p->poller);
+    if (r < 0) {
+        p_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+static int m_new(struct p *p, struct m **ret)
+{
+    struct m *m = NULL;
+
+    if (posix_memalign((void **)&m, CACHE_LINE, sizeof(*m)) != 0)
+        return -ENOMEM;
+    memset(m, 0, sizeof(*m));
+    m->g0.m = m;
+    m->g0.name = "scheduler";
+    m->p = p;
+    p->m = m;
+    *ret = m;
+    return 0;
+}
+
+static void *run_thread(void *arg)
+{
+    struct m *m = arg;
+
+    m_set_this_thread(m);
+    switch_bounds(m);
+    sanitize_thread(&m->g0);
+    sched_loop(m);
+    m_set_this_thread(NULL);
+    return NULL;
+}
+
+static void teardown(void)
+{
+    poller_done();
+    for (unsigned i = 0; i < rt.p_count; i++) {
+        p_free(rt.ps[i]);
+        free(rt.ms[i]);
+    }
+    stack_arena_close();
+}
+
+static int setup(const struct weir_options *o)
+{
+    int r;
+
+    rt.world = o->world != NULL ? o->world : world_real();
+    rt.simulated = rt.world->simulated;
+    rt.p_count = o->workers != 0 ? o->workers : affinity_count();
+    rt.p_count = rt.simulated ? 1 : MIN(rt.p_count, (unsigned)PROCESSORS_MAX);
+    rt.co_max = o->coroutines_max != 0 ? o->coroutines_max : CO_MAX_DEFAULT;
+    list_init(&rt.idle_list);
+    r = stack_arena_open(o->stack_bytes != 0 ? o->stack_bytes : STACK_DEFAULT, rt.co_max,
+                         rt.p_count);
+    for (unsigned i = 0; r == 0 && i < rt.p_count; i++) {
+        r = p_new(i, &rt.ps[i]);
+        if (r == 0)
+            r = m_new(rt.ps[i], &rt.ms[i]);
+    }
+    if (r < 0)
+        teardown();
+    return r;
+}
+
+/* The other processors' threads. With fewer of them than asked for everything still works: their
+ * queues are never used, their pollers are polled by the lookout; so this is an error instead. */
+static int start_threads(void)
+{
+    for (unsigned i = 1; i < rt.p_count; i++) {
+        int error = pthread_create(&rt.ms[i]->thread, NULL, run_thread, rt.ms[i]);
+
+        if (error != 0) {
+            atomic_store(&rt.stop, true);
+            sched_wake_all();
+            while (--i > 0)
+                pthread_join(rt.ms[i]->thread, NULL);
+            return -error;
+        }
+    }
+    return 0;
+}
+
+static int run(int (*fn)(void *arg), void *arg)
+{
+    struct m *m = rt.ms[0];
+    int r;
+
+    rt.main_fn = fn;
+    rt.main_arg = arg;
+    m_set_this_thread(m);
+    switch_bounds(m);
+    sanitize_thread(&m->g0);
+    rt.main_co = spawn(m, "main", (union co_fn){.plain = main_co}, NULL, CO_PLAIN);
+    r = rt.main_co != NULL ? start_threads() : -ENOMEM;
+    if (r == 0) {
+        sched_ready_next(m, rt.main_co);
+        sched_loop(m);
+        for (unsigned i = 1; i < rt.p_count; i++)
+            pthread_join(rt.ms[i]->thread, NULL);
+        r = atomic_load(&rt.deadlock) ? -EDEADLK : rt.main_result;
+    }
+    m_set_this_thread(NULL);
+    return r;
+}
+
+static void dump_hook(int fd)
+{
+    runtime_dump(fd);
+}
+
+int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *options)
+{
+    static atomic_bool running;
+    struct weir_options o = {0};
+    int r;
+
+    if (options != NULL && options->size > sizeof(o))
+        return -EINVAL; /* made for a later version of the library */
+    if (options != NULL)
+        memcpy(&o, options, options->size);
+    if (atomic_exchange(&running, true))
+        return -EBUSY;
+    memset(&rt, 0, sizeof(rt));
+    r = setup(&o);
+    if (r == 0) {
+        assert_set_hook(dump_hook);
+        r = run(fn, arg);
+        assert_set_hook(NULL);
+        blocking_stop();
+        signal_stop();
+        teardown();
+    }
+    memset(&rt, 0, sizeof(rt));
+    atomic_store(&running, false);
+    return r;
+}
+
+/* ---- what the layers above ask ---- */
+
+struct world *runtime_world(void)
+{
+    return rt.world != NULL ? rt.world : world_real();
+}
+
+int64_t runtime_now_coarse(void)
+{
+    struct m *m = m_current();
+
+    return m != NULL ? m->p->now_ns : world_now_ns(runtime_world());
+}
+
+unsigned runtime_processor_index(void)
+{
+    struct m *m = m_current();
+
+    return m != NULL ? m->p->index : 0;
+}
+
+unsigned runtime_processor_count(void)
+{
+    return MAX(rt.p_count, 1u);
+}
+
+uint64_t runtime_random(void)
+{
+    struct m *m = m_current();
+    uint64_t number;
+
+    if (m != NULL)
+        return rng_next(&m->p->rng);
+    world_random(runtime_world(), &number, sizeof(number));
+    return number;
+}

@@ -1,0 +1,143 @@
+/* Waiting and waking: the claim word's life (co.h), sleeping, yielding. */
+#include "runtime/sched.h"
+
+co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags)
+{
+    uint64_t seq = (uint64_t)(co->seq += 1 + (co->seq == UINT32_MAX)) << 32; /* 0 names no wait */
+    uint64_t shield = (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0;
+
+    co->wait_reason = (uint8_t)reason;
+    co->wait_object = object;
+    co->wait_since_ns = co->m->p->now_ns;
+    atomic_store_explicit(&co->claim, seq | CLAIM_PREPARE | shield, memory_order_release);
+    return seq | (uint64_t)co->index << 8;
+}
+
+void park_abandon(struct co *co)
+{
+    co->wait_reason = WAIT_NONE;
+    atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
+}
+
+/* What can end the wait before anybody else comes: its scope, or a time. */
+static void guard_wait(struct co *co, int64_t at_ns)
+{
+    struct p *p = co->m->p;
+
+    at_ns = MIN(at_ns, co->deadline_ns);
+    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
+        co_claim(co, co->seq, RESULT_CANCELLED);
+    else if (at_ns <= p->now_ns)
+        co_claim(co, co->seq, RESULT_TIMEOUT);
+    else if (at_ns != NS_NEVER)
+        timer_arm(&p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
+}
+
+int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
+{
+    static const int codes[] = {[RESULT_WOKEN] = 0,
+                                [RESULT_TIMEOUT] = -ETIMEDOUT,
+                                [RESULT_CANCELLED] = -ECANCELED,
+                                [RESULT_CLOSED] = -EBADF};
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+
+    if ((c & CLAIM_SHIELD) == 0)
+        guard_wait(co, at_ns);
+    c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+    if (likely((c & CLAIM_PREPARE) != 0))
+        switch_away(co->m, co, sched_pick(co->m), AFTER_PARK, unlock);
+    else if (unlock != NULL)
+        spin_unlock(unlock);
+    c = atomic_load_explicit(&co->claim, memory_order_acquire);
+    ASSERT_HOT((c & CLAIM_RESULT) != 0 && (uint32_t)(c >> 32) == co->seq);
+    park_abandon(co);
+    return codes[(c >> 4) & 3];
+}
+
+void park_run(struct co *co)
+{
+    struct m *m = m_current();
+
+    if (m != NULL)
+        stat_add(&m->p->unparks, 1);
+    else
+        atomic_fetch_add(&rt.foreign_unparks, 1);
+    sched_ready_next(m, co);
+}
+
+struct co *park_claim(co_ticket ticket)
+{
+    struct co *co = stack_co((uint32_t)ticket >> 8);
+    enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), RESULT_WOKEN);
+
+    ASSERT_HOT(outcome != CLAIM_EARLY);
+    return outcome == CLAIM_WON ? co : NULL;
+}
+
+bool park_wake(co_ticket ticket, enum claim_result result)
+{
+    struct co *co = stack_co((uint32_t)ticket >> 8);
+    enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), result);
+
+    if (outcome == CLAIM_WON)
+        park_run(co);
+    return outcome != CLAIM_LOST;
+}
+
+bool park_wake_last(struct m *m, co_ticket ticket, enum claim_result result)
+{
+    struct co *co = stack_co((uint32_t)ticket >> 8);
+    enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), result);
+
+    if (outcome == CLAIM_WON) {
+        stat_add(&m->p->unparks, 1);
+        sched_ready_last(m, co);
+    }
+    return outcome != CLAIM_LOST;
+}
+
+void park_yield(struct co *co)
+{
+    struct m *m = co->m;
+    struct co *next = sched_pick(m);
+
+    if (next == &m->g0 && !sched_round_due(m)) {
+        co->budget = BUDGET_OPS; /* nobody else wants to run */
+        return;
+    }
+    switch_away(m, co, next, AFTER_YIELD, NULL);
+}
+
+int weir_yield(void)
+{
+    struct co *co = co_self();
+
+    ASSERT(co != NULL);
+    park_yield(co);
+    return co_check(co);
+}
+
+int weir_sleep(int64_t ns)
+{
+    struct co *co = co_self();
+    int64_t at_ns;
+    int r;
+
+    ASSERT(co != NULL);
+    r = co_check(co);
+    if (r < 0)
+        return r;
+    at_ns = world_now_ns(rt.world);
+    if (__builtin_add_overflow(at_ns, MAX(ns, 0), &at_ns))
+        at_ns = NS_NEVER;
+    park_prepare(co, WAIT_SLEEP, NULL, 0);
+    r = park(co, at_ns, NULL);
+    if (r == -ETIMEDOUT && at_ns <= co->deadline_ns)
+        return 0;
+    return r;
+}
+
+int64_t weir_now(void)
+{
+    return world_now_ns(runtime_world());
+}

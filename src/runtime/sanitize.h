@@ -1,0 +1,87 @@
+/* What the sanitizers must be told about switches between stacks; empty in other builds. */
+#ifndef WEIR_RUNTIME_SANITIZE_H
+#define WEIR_RUNTIME_SANITIZE_H
+
+#include "runtime/stack.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEIR_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define WEIR_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(WEIR_ASAN)
+#define WEIR_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__) && !defined(WEIR_TSAN)
+#define WEIR_TSAN 1
+#endif
+
+#if defined(WEIR_ASAN)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(WEIR_TSAN)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+/* Bounds of a stack as the address sanitizer wants them. */
+struct stack_bounds {
+    const void *low;
+    size_t size;
+};
+
+/* Right before the switch. dies: the coroutine will not be switched to again; its fake stack goes.
+ * Every stack has a fake stack of its own: NULL is passed at death only. */
+static inline void sanitize_leave(struct co *from, struct co *to, struct stack_bounds to_bounds,
+                                  bool dies)
+{
+#if defined(WEIR_ASAN)
+    __sanitizer_start_switch_fiber(dies ? NULL : &from->fake_stack, to_bounds.low, to_bounds.size);
+#endif
+#if defined(WEIR_TSAN)
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
+    (void)from, (void)to, (void)to_bounds, (void)dies;
+}
+
+/* Right after it, on the stack that was switched to. */
+static inline void sanitize_arrive(struct co *self, bool first)
+{
+#if defined(WEIR_ASAN)
+    __sanitizer_finish_switch_fiber(first ? NULL : self->fake_stack, NULL, NULL);
+#endif
+    (void)self, (void)first;
+}
+
+static inline void sanitize_born(struct co *co)
+{
+#if defined(WEIR_ASAN)
+    __asan_unpoison_memory_region(stack_low(co), (size_t)((char *)co - stack_low(co)));
+    co->fake_stack = NULL;
+#endif
+#if defined(WEIR_TSAN)
+    co->fiber = __tsan_create_fiber(0);
+#endif
+    (void)co;
+}
+
+static inline void sanitize_dead(struct co *co)
+{
+#if defined(WEIR_TSAN)
+    __tsan_destroy_fiber(co->fiber);
+#endif
+    (void)co;
+}
+
+static inline void sanitize_thread(struct co *g0)
+{
+#if defined(WEIR_TSAN)
+    g0->fiber = __tsan_get_current_fiber();
+#endif
+    (void)g0;
+}
+
+#endif

@@ -1,0 +1,235 @@
+/* Scopes: children joined, cancelled as a tree.
+ *
+ * The scopes that a coroutine has opened, and the lists of children in them, are guarded by that
+ * coroutine's family_lock. Locks are taken from parent to child only. Cancelling walks the tree in
+ * depth without a stack of its own: the locks on the way down stay held, so the way back up is read
+ * from the tree. */
+#include "runtime/sched.h"
+
+/* What struct weir_scope holds. */
+struct __attribute__((may_alias)) scope {
+    struct co *owner;    /* constant, as is outer */
+    struct scope *outer; /* the scope of the same coroutine around it */
+
+    /* Under the owner's family_lock. */
+    struct list children;
+    co_ticket joiner; /* the owner's wait for count to become 0, or 0 */
+    uint32_t count;
+    bool cancelled;
+};
+_Static_assert(sizeof(struct scope) <= offsetof(struct weir_scope, done), "struct weir_scope");
+
+static struct scope *scope_of(struct weir_scope *s)
+{
+    return (struct scope *)s->private_;
+}
+
+/* Ends the wait that co may be in. The flag is set already: a wait that begins now sees it. */
+static void interrupt(struct co *co)
+{
+    uint64_t c;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    c = atomic_load(&co->claim);
+    if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
+        park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
+}
+
+static void doom_one(struct co *co)
+{
+    co->doomed = true;
+    for (struct scope *s = co->scopes; s != NULL; s = s->outer)
+        s->cancelled = true;
+    atomic_store(&co->cancelled, true);
+    interrupt(co);
+}
+
+static struct list *first_child(struct scope *s)
+{
+    return s != NULL ? s->children.next : NULL;
+}
+
+/* Dooms root, whose lock is held, and all below it. Who is doomed already has doomed children. */
+static void doom_tree(struct co *root)
+{
+    struct co *co = root;
+    struct scope *s;
+    struct list *pos;
+
+    doom_one(root);
+    s = root->scopes;
+    pos = first_child(s);
+    for (;;) {
+        struct co *child;
+
+        if (s == NULL) { /* done with co: up, and on to its next sibling */
+            if (co == root)
+                return;
+            s = co->parent;
+            pos = co->sibling.next;
+            spin_unlock(&co->family_lock);
+            co = s->owner;
+            continue;
+        }
+        if (pos == &s->children) {
+            s = s->outer;
+            pos = first_child(s);
+            continue;
+        }
+        child = list_entry(pos, struct co, sibling);
+        spin_lock(&child->family_lock);
+        if (child->doomed) {
+            spin_unlock(&child->family_lock);
+            pos = pos->next;
+            continue;
+        }
+        doom_one(child);
+        co = child;
+        s = co->scopes;
+        pos = first_child(s);
+    }
+}
+
+void scope_doom(struct co *co)
+{
+    spin_lock(&co->family_lock);
+    if (!co->doomed)
+        doom_tree(co);
+    spin_unlock(&co->family_lock);
+}
+
+/* Under the owner's lock. */
+static void doom_children(struct scope *s)
+{
+    s->cancelled = true;
+    list_for_each (pos, &s->children) {
+        scope_doom(list_entry(pos, struct co, sibling));
+    }
+}
+
+void weir_scope_enter(struct weir_scope *ws)
+{
+    struct scope *s = scope_of(ws);
+    struct co *co = co_self();
+
+    ASSERT(co != NULL);
+    ws->done = false;
+    *s = (struct scope){.owner = co, .outer = co->scopes};
+    list_init(&s->children);
+    spin_lock(&co->family_lock);
+    s->cancelled = co->doomed || (s->outer != NULL && s->outer->cancelled);
+    co->scopes = s;
+    spin_unlock(&co->family_lock);
+}
+
+void weir_scope_leave(struct weir_scope *ws)
+{
+    struct scope *s = scope_of(ws);
+    struct co *co = s->owner;
+
+    ASSERT(co == co_self() && co->scopes == s);
+    spin_lock(&co->family_lock);
+    if (!ws->done)
+        doom_children(s);
+    while (s->count > 0) {
+        s->joiner = park_prepare(co, WAIT_SCOPE, s, PARK_SHIELDED);
+        park(co, NS_NEVER, &co->family_lock);
+        spin_lock(&co->family_lock);
+    }
+    co->scopes = s->outer;
+    atomic_store_explicit(&co->cancelled, co->doomed || (s->outer != NULL && s->outer->cancelled),
+                          memory_order_relaxed);
+    spin_unlock(&co->family_lock);
+}
+
+int weir_scope_join(struct weir_scope *ws)
+{
+    struct scope *s = scope_of(ws);
+    struct co *co = s->owner;
+    int r = 0;
+
+    ASSERT(co == co_self());
+    spin_lock(&co->family_lock);
+    if (s->count == 0) {
+        spin_unlock(&co->family_lock);
+        return 0;
+    }
+    s->joiner = park_prepare(co, WAIT_SCOPE, s, 0);
+    r = park(co, NS_NEVER, &co->family_lock);
+    if (r < 0) {
+        spin_lock(&co->family_lock);
+        s->joiner = 0;
+        spin_unlock(&co->family_lock);
+    }
+    return r;
+}
+
+int weir_scope_go(struct weir_scope *ws, const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct scope *s = scope_of(ws);
+    struct co *self = co_self(), *owner = s->owner;
+    struct co *child;
+    bool cancelled;
+
+    ASSERT(self != NULL);
+    child = spawn(self->m, name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
+    if (child == NULL)
+        return -EAGAIN;
+    child->deadline_ns = child->inherited_ns = self->deadline_ns;
+    spin_lock(&owner->family_lock);
+    cancelled = s->cancelled;
+    if (!cancelled) {
+        child->parent = s;
+        list_push_back(&s->children, &child->sibling);
+        s->count++;
+    }
+    spin_unlock(&owner->family_lock);
+    if (cancelled) {
+        spawn_discard(self->m, child);
+        return -ECANCELED;
+    }
+    sched_ready_next(self->m, child);
+    return 0;
+}
+
+/* The last thing a child does with the scope is to unlock; the owner takes the lock before it
+ * leaves. */
+void scope_child_ended(struct co *co)
+{
+    struct scope *s = co->parent;
+    struct spinlock *lock = &s->owner->family_lock;
+    co_ticket joiner = 0;
+
+    spin_lock(lock);
+    list_remove(&co->sibling);
+    if (--s->count == 0) {
+        joiner = s->joiner;
+        s->joiner = 0;
+    }
+    spin_unlock(lock);
+    if (joiner != 0)
+        park_wake(joiner, RESULT_WOKEN);
+}
+
+void weir_scope_cancel(struct weir_scope *ws)
+{
+    struct scope *s = scope_of(ws);
+    struct co *owner = s->owner;
+
+    spin_lock(&owner->family_lock);
+    if (!s->cancelled) {
+        for (struct scope *inner = owner->scopes; inner != s; inner = inner->outer)
+            doom_children(inner);
+        doom_children(s);
+        atomic_store(&owner->cancelled, true);
+        interrupt(owner);
+    }
+    spin_unlock(&owner->family_lock);
+}
+
+bool weir_cancelled(void)
+{
+    struct co *co = co_self();
+
+    return co != NULL && co_check(co) < 0;
+}

@@ -1,0 +1,109 @@
+/* A thread that does nothing but sigwait(), and the coroutine it wakes. */
+#include "runtime/signal.h"
+
+#include <signal.h>
+
+#include "runtime/sched.h"
+
+static struct {
+    struct spinlock lock;
+    uint32_t pending; /* bit per signal number */
+    co_ticket waiter;
+    bool running; /* the thread; started by the first wait */
+    pthread_t thread;
+} taker;
+
+static void signal_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGQUIT);
+}
+
+void runtime_signal_block(void)
+{
+    sigset_t set;
+
+    signal_set(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void *take_signals(void *arg)
+{
+    sigset_t set;
+    int signo;
+
+    signal_set(&set);
+    for (;;) {
+        co_ticket waiter;
+
+        if (sigwait(&set, &signo) != 0)
+            continue;
+        spin_lock(&taker.lock);
+        taker.pending |= UINT32_C(1) << signo;
+        waiter = taker.waiter;
+        taker.waiter = 0;
+        spin_unlock(&taker.lock);
+        if (waiter != 0)
+            park_wake(waiter, RESULT_WOKEN);
+    }
+    return NULL;
+}
+
+static int start_taker(void)
+{
+    if (taker.running)
+        return 0;
+    if (pthread_create(&taker.thread, NULL, take_signals, NULL) != 0)
+        return -EAGAIN;
+    taker.running = true;
+    return 0;
+}
+
+int runtime_signal_wait(void)
+{
+    struct co *co = co_self();
+    int r;
+
+    ASSERT(co != NULL);
+    if (rt.simulated)
+        return -ENOSYS;
+    r = start_taker();
+    while (r == 0) {
+        co_ticket ticket;
+
+        spin_lock(&taker.lock);
+        if (taker.pending != 0) {
+            int signo = __builtin_ctz(taker.pending);
+
+            taker.pending &= ~(UINT32_C(1) << signo);
+            spin_unlock(&taker.lock);
+            return signo;
+        }
+        if (taker.waiter != 0) {
+            spin_unlock(&taker.lock);
+            return -EBUSY;
+        }
+        ticket = park_prepare(co, WAIT_SIGNAL, NULL, 0);
+        taker.waiter = ticket;
+        r = park(co, NS_NEVER, &taker.lock);
+        if (r < 0) {
+            spin_lock(&taker.lock);
+            if (taker.waiter == ticket)
+                taker.waiter = 0;
+            spin_unlock(&taker.lock);
+        }
+    }
+    return r;
+}
+
+void signal_stop(void)
+{
+    if (!taker.running)
+        return;
+    pthread_cancel(taker.thread); /* it holds nothing while it waits: sigwait() is the only point */
+    pthread_join(taker.thread, NULL);
+    memset(&taker, 0, sizeof(taker));
+}

@@ -1,0 +1,118 @@
+/* Birth and death of coroutines. */
+#include "runtime/sched.h"
+
+/* What a recycled slot must not keep from its last user; what is not named here is set by whoever
+ * uses it first (wait_*, timer.at_tick, ...) or lasts (claim and seq, which count waits). */
+static void reset(struct co *co)
+{
+    co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
+    if (unlikely(co->seq == 0))
+        co->seq = stack_seq_base();
+    co->deadline_ns = NS_NEVER;
+    co->inherited_ns = NS_NEVER;
+    co->deadline = NULL;
+    co->parent = NULL;
+    co->scopes = NULL;
+    co->doomed = false;
+    co->wait_reason = WAIT_NONE;
+    atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
+    atomic_store_explicit(&co->cancelled, false, memory_order_relaxed);
+}
+
+struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause)
+{
+    struct p *p = m != NULL ? m->p : NULL;
+    struct co *co = stack_get(p != NULL ? &p->stacks : NULL);
+
+    if (unlikely(co == NULL))
+        return NULL;
+    reset(co);
+    co->fn = fn;
+    co->arg = arg;
+    co->name = name != NULL ? name : "";
+    co->cause = (int16_t)cause;
+    if (p != NULL) {
+        co->id = ++p->next_id * rt.p_count + p->index;
+        stat_add(&p->started, 1);
+    } else {
+        co->id = 1 + atomic_fetch_add(&rt.foreign_started, 1);
+        co->id |= UINT64_C(1) << 63;
+    }
+    sanitize_born(co);
+    switch_prepare(co);
+    atomic_store_explicit(&co->live, true, memory_order_release);
+    if (unlikely(atomic_load(&rt.ending)))
+        scope_doom(co);
+    return co;
+}
+
+void spawn_ended(struct co *co)
+{
+    ASSERT(co->scopes == NULL && co->deadline == NULL); /* blocks are left before fn returns */
+    if (atomic_load_explicit(&co->timer.wheel, memory_order_relaxed) != NULL)
+        timer_cancel(&co->timer);
+    atomic_store_explicit(&co->live, false, memory_order_release);
+    if (co->parent != NULL)
+        scope_child_ended(co);
+}
+
+void spawn_free(struct m *m, struct co *co)
+{
+    sanitize_dead(co);
+    stack_put(&m->p->stacks, co);
+    if (unlikely(poller_has_starved()))
+        poller_retry_starved(m);
+    stat_add(&m->p->ended, 1); /* last: while one takes the place of another, some live */
+}
+
+void spawn_discard(struct m *m, struct co *co)
+{
+    atomic_store_explicit(&co->live, false, memory_order_release);
+    spawn_free(m, co);
+}
+
+uint32_t spawn_live_count(void)
+{
+    uint64_t started = atomic_load(&rt.foreign_started), ended = 0;
+
+    for (unsigned i = 0; i < rt.p_count; i++)
+        ended += atomic_load(&rt.ps[i]->ended);
+    for (unsigned i = 0; i < rt.p_count; i++)
+        started += atomic_load(&rt.ps[i]->started);
+    return (uint32_t)(started - ended);
+}
+
+static int start(struct m *m, const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct co *co = spawn(m, name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
+
+    if (co == NULL)
+        return -EAGAIN;
+    sched_ready_next(m, co);
+    return 0;
+}
+
+int weir_go(const char *name, void (*fn)(void *arg), void *arg)
+{
+    ASSERT(co_self() != NULL); /* from other threads: weir_go_foreign() */
+    return start(co_self()->m, name, fn, arg);
+}
+
+int weir_go_foreign(const char *name, void (*fn)(void *arg), void *arg)
+{
+    return start(m_current(), name, fn, arg);
+}
+
+const char *weir_self_name(void)
+{
+    struct co *co = co_self();
+
+    return co != NULL ? co->name : "";
+}
+
+uint64_t weir_self_id(void)
+{
+    struct co *co = co_self();
+
+    return co != NULL ? co->id : 0;
+}

@@ -1,0 +1,268 @@
+/* The arena of stacks: reserved at once, opened in chunks, guarded, recycled last-in first-out,
+ * trimmed from the idle path. */
+#include "runtime/stack.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13: no mapping of its own, survives MADV_DONTNEED */
+#endif
+
+enum {
+    CHUNK_SLOTS = 64,        /* opened by one mprotect; neighbours merge into one mapping */
+    BATCH = 32,              /* slots moved between a cache and the pool */
+    MPROTECT_GUARDS = 16384, /* two mappings each; the rest of max_map_count is for others */
+    TRIM_KEEP = 256,         /* hot slots that are never given back */
+    MINIMUM_SLOT = 32 * 1024,
+};
+
+struct stack_arena stack_arena;
+
+/* Free slots outside the caches. free[0..cold) have been given back to the system,
+ * free[cold..count) still hold memory; the end is used first. */
+static struct {
+    struct spinlock lock;
+    uint32_t opened;  /* slots whose memory is accessible */
+    atomic_uint used; /* slots handed out at least once */
+    uint32_t *free;
+    atomic_uint count;
+    atomic_uint cold;
+    uint32_t trimming;  /* end of the part whose memory is being given back now; 0: none */
+    uint32_t low_water; /* least count since the last trim: what lies below was not needed */
+    uint32_t cache_max;
+    uint32_t guards; /* made with mprotect */
+    bool no_guard_advice;
+    atomic_uint seq_base; /* moves on with every trim */
+} pool;
+
+static size_t guard_bytes(void)
+{
+    return STACK_GUARD_PAGES * 4096;
+}
+
+int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
+{
+    size_t slot = MINIMUM_SLOT;
+    char *map, *base;
+
+    while (slot < slot_bytes)
+        slot *= 2;
+    if (max == 0 || max > STACK_INDEX_MAX || slot > ((size_t)1 << 46) / max)
+        return -EINVAL;
+    map = mmap(NULL, slot * ((size_t)max + 1), PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return -ENOMEM;
+    base = (char *)(((uintptr_t)map + slot - 1) & ~(uintptr_t)(slot - 1));
+    if (base > map)
+        munmap(map, (size_t)(base - map));
+    if (base < map + slot)
+        munmap(base + slot * max, (size_t)(map + slot - base));
+    madvise(base, slot * max, MADV_NOHUGEPAGE);
+    memset(&pool, 0, sizeof(pool));
+    pool.free = mmap(NULL, (size_t)max * sizeof(*pool.free), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pool.free == MAP_FAILED) {
+        munmap(base, slot * max);
+        return -ENOMEM;
+    }
+    /* Slots in a cache are out of reach of the other processors: with a small limit, cache none. */
+    pool.cache_max = MIN((uint32_t)STACK_CACHE_MAX, max / (8 * MAX(processors, 1u)));
+    stack_arena = (struct stack_arena){
+        .base = (uintptr_t)base,
+        .size = slot * max,
+        .mask = slot - 1,
+        .shift = (unsigned)__builtin_ctzll(slot),
+        .max = max,
+    };
+    return 0;
+}
+
+void stack_arena_close(void)
+{
+    if (stack_arena.base == 0)
+        return;
+    munmap((void *)stack_arena.base, stack_arena.size);
+    munmap(pool.free, (size_t)stack_arena.max * sizeof(*pool.free));
+    stack_arena = (struct stack_arena){0};
+}
+
+uint32_t stack_cache_limit(void)
+{
+    return pool.cache_max;
+}
+
+/* Under the lock: makes the memory of the next slots accessible. */
+static bool open_chunk(void)
+{
+    uint32_t count = MIN((uint32_t)CHUNK_SLOTS, stack_arena.max - pool.opened);
+    char *from = (char *)stack_arena.base + ((size_t)pool.opened << stack_arena.shift);
+
+    if (mprotect(from, (size_t)count << stack_arena.shift, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    pool.opened += count;
+    return true;
+}
+
+/* Where the kernel has no guard advice, the first slots get a guard that is a mapping of its own;
+ * the others have none, and the switch checks the stack pointer instead. */
+static void install_guard(char *low)
+{
+    if (!pool.no_guard_advice) {
+        if (madvise(low, guard_bytes(), MADV_GUARD_INSTALL) == 0)
+            return;
+        pool.no_guard_advice = true;
+        log_debug("stack_guards", "no MADV_GUARD_INSTALL: guard mappings for %d stacks",
+                  MPROTECT_GUARDS);
+    }
+    if (pool.guards >= MPROTECT_GUARDS)
+        return;
+    if (mprotect(low, guard_bytes(), PROT_NONE) == 0)
+        pool.guards++;
+}
+
+/* Under the lock: a slot never used before. NULL at the limit. */
+static struct co *fresh_slot(void)
+{
+    uint32_t index = atomic_load_explicit(&pool.used, memory_order_relaxed);
+    struct co *co;
+
+    if (index == stack_arena.max || (index == pool.opened && !open_chunk()))
+        return NULL;
+    co = stack_co(index);
+    install_guard((char *)((uintptr_t)co & ~stack_arena.mask));
+    atomic_store_explicit(&pool.used, index + 1, memory_order_release);
+    return co;
+}
+
+/* Under the lock. */
+static struct co *pop_free(void)
+{
+    uint32_t count = atomic_load_explicit(&pool.count, memory_order_relaxed);
+
+    if (count <= pool.trimming)
+        return NULL;
+    atomic_store_explicit(&pool.count, --count, memory_order_relaxed);
+    pool.low_water = MIN(pool.low_water, count);
+    if (count < atomic_load_explicit(&pool.cold, memory_order_relaxed))
+        atomic_store_explicit(&pool.cold, count, memory_order_relaxed);
+    return stack_co(pool.free[count]);
+}
+
+struct co *stack_get(struct stack_cache *cache)
+{
+    struct co *co;
+
+    if (cache != NULL && likely(cache->count > 0))
+        return cache->slots[--cache->count];
+    spin_lock(&pool.lock);
+    while ((co = pop_free()) == NULL && (co = fresh_slot()) == NULL && pool.trimming != 0) {
+        spin_unlock(&pool.lock);
+        sched_yield();
+        spin_lock(&pool.lock);
+    }
+    while (cache != NULL && cache->count < MIN((uint32_t)BATCH, cache->max) &&
+           atomic_load_explicit(&pool.count, memory_order_relaxed) >
+               atomic_load_explicit(&pool.cold, memory_order_relaxed))
+        cache->slots[cache->count++] = pop_free();
+    spin_unlock(&pool.lock);
+    return co;
+}
+
+/* Under the lock. */
+static void push_free(struct co *co)
+{
+    uint32_t count = atomic_load_explicit(&pool.count, memory_order_relaxed);
+
+    pool.free[count] = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
+    atomic_store_explicit(&pool.count, count + 1, memory_order_relaxed);
+}
+
+void stack_put(struct stack_cache *cache, struct co *co)
+{
+    if (cache != NULL && likely(cache->count < cache->max)) {
+        cache->slots[cache->count++] = co;
+        return;
+    }
+    spin_lock(&pool.lock);
+    push_free(co);
+    while (cache != NULL && cache->count > cache->max / 2)
+        push_free(cache->slots[--cache->count]);
+    spin_unlock(&pool.lock);
+}
+
+static int by_index(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* One call for each run of neighbours: the guards between them survive it. */
+static void release_runs(uint32_t *index, uint32_t count)
+{
+    qsort(index, count, sizeof(*index), by_index);
+    for (uint32_t i = 0, j; i < count; i = j) {
+        for (j = i + 1; j < count && index[j] == index[j - 1] + 1; j++)
+            ;
+        madvise((char *)stack_arena.base + ((size_t)index[i] << stack_arena.shift),
+                (size_t)(j - i) << stack_arena.shift, MADV_DONTNEED);
+    }
+}
+
+enum { TRIM_MAX = 1024 };
+
+bool stack_trim(uint32_t max)
+{
+    uint32_t taken[TRIM_MAX];
+    uint32_t count, cold, unused, n;
+    bool more;
+
+    spin_lock(&pool.lock);
+    count = atomic_load_explicit(&pool.count, memory_order_relaxed);
+    cold = atomic_load_explicit(&pool.cold, memory_order_relaxed);
+    unused = MIN(pool.low_water, count > TRIM_KEEP ? count - TRIM_KEEP : 0);
+    max = MIN(max, (uint32_t)TRIM_MAX);
+    n = unused > cold && pool.trimming == 0 ? MIN(unused - cold, max) : 0;
+    more = n > 0 && unused > cold + n;
+    if (!more)
+        pool.low_water = count;
+    if (n > 0)
+        pool.trimming = cold + n;
+    memcpy(taken, pool.free + cold, n * sizeof(*taken));
+    spin_unlock(&pool.lock);
+    if (n == 0)
+        return false;
+    atomic_fetch_add_explicit(&pool.seq_base, 1u << 20, memory_order_relaxed);
+    release_runs(taken, n);
+    spin_lock(&pool.lock);
+    atomic_store_explicit(&pool.cold, cold + n, memory_order_relaxed);
+    pool.trimming = 0;
+    spin_unlock(&pool.lock);
+    return more;
+}
+
+bool stack_trim_useful(void)
+{
+    return atomic_load_explicit(&pool.count, memory_order_relaxed) >
+           atomic_load_explicit(&pool.cold, memory_order_relaxed) + TRIM_KEEP;
+}
+
+uint32_t stack_free_count(void)
+{
+    return atomic_load_explicit(&pool.count, memory_order_relaxed);
+}
+
+uint32_t stack_used_count(void)
+{
+    return atomic_load_explicit(&pool.used, memory_order_acquire);
+}
+
+uint32_t stack_seq_base(void)
+{
+    return atomic_load_explicit(&pool.seq_base, memory_order_relaxed) + 1;
+}

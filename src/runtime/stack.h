@@ -1,0 +1,80 @@
+/* Stacks: one reservation of equal, aligned power-of-two slots. The control block of a coroutine is
+ * at the top of its slot, so that it is found from any address within, the stack pointer too. */
+#ifndef WEIR_RUNTIME_STACK_H
+#define WEIR_RUNTIME_STACK_H
+
+#include "runtime/co.h"
+
+enum {
+    STACK_CACHE_MAX = 64,
+    STACK_GUARD_PAGES = 4,
+    STACK_INDEX_MAX = 1 << 24, /* what a ticket can name */
+};
+
+/* Free slots of one processor. */
+struct stack_cache {
+    uint32_t count;
+    uint32_t max;
+    struct co *slots[STACK_CACHE_MAX];
+};
+
+/* What every look for the running coroutine needs; constant while the runtime runs. */
+struct stack_arena {
+    uintptr_t base; /* 0: closed */
+    size_t size;
+    uintptr_t mask; /* slot size - 1 */
+    unsigned shift;
+    uint32_t max; /* slots */
+};
+
+extern struct stack_arena stack_arena;
+
+/* slot_bytes is rounded up to a power of two; processors is how many caches there will be. */
+int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors);
+void stack_arena_close(void);
+
+uint32_t stack_cache_limit(void);
+
+/* A free slot, its memory as the last user left it or zero. NULL at the limit, or when memory is
+ * out. cache may be NULL. */
+struct co *stack_get(struct stack_cache *cache);
+void stack_put(struct stack_cache *cache, struct co *co);
+
+/* Gives memory of slots that have been free for a while back to the system: at most max of those
+ * that nobody used since the call before the last. True: there is more to give back later. */
+bool stack_trim(uint32_t max);
+/* True when a stack_trim() in a second or so would be of use. */
+bool stack_trim_useful(void);
+
+uint32_t stack_free_count(void);
+/* Slots ever used; all live coroutines have an index below it. */
+uint32_t stack_used_count(void);
+
+/* Where a control block that was zeroed by trimming begins to count its waits: not where tickets of
+ * its former life could still be on their way. */
+uint32_t stack_seq_base(void);
+
+static inline struct co *stack_co(uint32_t index)
+{
+    return (struct co *)(stack_arena.base + (((uintptr_t)index + 1) << stack_arena.shift) -
+                         CO_BYTES);
+}
+
+/* The coroutine whose stack this is; NULL on a thread's own stack. Never derived from a
+ * thread-local variable: compilers keep their addresses across a switch. */
+static inline struct co *co_self(void)
+{
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+    if (unlikely(sp - stack_arena.base >= stack_arena.size))
+        return NULL;
+    return (struct co *)((sp | stack_arena.mask) + 1 - CO_BYTES);
+}
+
+/* Lowest address that frames may use. */
+static inline char *stack_low(const struct co *co)
+{
+    return (char *)((uintptr_t)co & ~stack_arena.mask) + STACK_GUARD_PAGES * 4096;
+}
+
+#endif

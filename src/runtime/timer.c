@@ -1,0 +1,207 @@
+/* The hierarchical timing wheel; see timer.h. */
+#include "runtime/timer.h"
+
+#include "base/assert.h"
+
+void wheel_init(struct wheel *w, unsigned shift, int64_t now_ns)
+{
+    *w = (struct wheel){.shift = shift, .tick = (uint64_t)now_ns >> shift};
+    atomic_init(&w->next_ns, NS_NEVER);
+    for (int level = 0; level < WHEEL_LEVELS; level++) {
+        for (int slot = 0; slot < WHEEL_SLOTS; slot++)
+            list_init(&w->lists[level][slot]);
+    }
+}
+
+/* Rounded up: a timer never fires early. */
+static uint64_t tick_of(const struct wheel *w, int64_t at_ns)
+{
+    return ((uint64_t)MAX(at_ns, 0) + (UINT64_C(1) << w->shift) - 1) >> w->shift;
+}
+
+static unsigned level_of(uint64_t differs)
+{
+    return differs == 0 ? 0 : (unsigned)(63 - __builtin_clzll(differs)) / WHEEL_BITS;
+}
+
+static unsigned slot_of(uint64_t tick, unsigned level)
+{
+    return (unsigned)(tick >> (level * WHEEL_BITS)) & (WHEEL_SLOTS - 1);
+}
+
+/* The tick at which the first occupied slot of the lowest occupied level begins. All timers of a
+ * level lie before all timers of the next one, and none lies before the wheel's position. */
+static uint64_t first_tick(const struct wheel *w, unsigned *ret_level, unsigned *ret_slot)
+{
+    unsigned level = (unsigned)__builtin_ctzll(w->levels);
+    unsigned slot = (unsigned)__builtin_ctzll(w->slots[level]);
+    unsigned low = level * WHEEL_BITS;
+    unsigned high = low + WHEEL_BITS;
+    uint64_t base = high >= 64 ? 0 : w->tick >> high << high;
+
+    *ret_level = level;
+    *ret_slot = slot;
+    return base | (uint64_t)slot << low;
+}
+
+static void publish_next(struct wheel *w)
+{
+    int64_t next_ns = NS_NEVER;
+    unsigned level, slot;
+
+    if (w->levels != 0) {
+        uint64_t tick = first_tick(w, &level, &slot);
+
+        if (tick <= (uint64_t)INT64_MAX >> w->shift)
+            next_ns = (int64_t)(tick << w->shift);
+    }
+    atomic_store_explicit(&w->next_ns, next_ns, memory_order_relaxed);
+}
+
+/* Puts t where its at_tick belongs. */
+static void insert(struct wheel *w, struct timer *t)
+{
+    unsigned level = level_of(t->at_tick ^ w->tick);
+    unsigned slot = slot_of(t->at_tick, level);
+
+    list_push_back(&w->lists[level][slot], &t->node);
+    w->slots[level] |= UINT64_C(1) << slot;
+    w->levels |= UINT64_C(1) << level;
+}
+
+static void slot_emptied(struct wheel *w, unsigned level, unsigned slot)
+{
+    w->slots[level] &= ~(UINT64_C(1) << slot);
+    if (w->slots[level] == 0)
+        w->levels &= ~(UINT64_C(1) << level);
+}
+
+static void unlink_timer(struct wheel *w, struct timer *t)
+{
+    /* The level at which it was put in: the wheel's position has not passed its slot since, so the
+     * highest digit that differs is still the same. */
+    unsigned level = level_of(t->at_tick ^ w->tick);
+    unsigned slot = slot_of(t->at_tick, level);
+
+    list_remove(&t->node);
+    if (list_empty(&w->lists[level][slot]))
+        slot_emptied(w, level, slot);
+    atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
+}
+
+/* Locks the wheel on which t is armed; NULL when on none. Others than the owner only disarm. */
+static struct wheel *lock_wheel_of(struct timer *t)
+{
+    struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+
+    if (w == NULL)
+        return NULL;
+    spin_lock(&w->lock);
+    if (atomic_load_explicit(&t->wheel, memory_order_relaxed) == w)
+        return w;
+    spin_unlock(&w->lock);
+    return NULL;
+}
+
+void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
+{
+    struct wheel *held = lock_wheel_of(t);
+
+    if (held != NULL) {
+        bool keeps = t->at_tick <= tick_of(held, at_ns);
+
+        t->want_ns = at_ns;
+        t->ticket = ticket;
+        if (!keeps) {
+            unlink_timer(held, t);
+            publish_next(held);
+        }
+        spin_unlock(&held->lock);
+        if (keeps)
+            return;
+    }
+    spin_lock(&w->lock);
+    t->want_ns = at_ns;
+    t->ticket = ticket;
+    t->at_tick = MAX(tick_of(w, at_ns), w->tick + 1);
+    atomic_store_explicit(&t->wheel, w, memory_order_relaxed);
+    insert(w, t);
+    publish_next(w);
+    spin_unlock(&w->lock);
+}
+
+void timer_cancel(struct timer *t)
+{
+    struct wheel *w = lock_wheel_of(t);
+
+    if (w == NULL)
+        return;
+    unlink_timer(w, t);
+    publish_next(w);
+    spin_unlock(&w->lock);
+}
+
+/* Moves a slot of a higher level, which the wheel has just reached, down to where its timers belong
+ * now; those due at once land in the slot of level 0 that is run next. */
+static void cascade(struct wheel *w, unsigned level, unsigned slot)
+{
+    struct list *list = &w->lists[level][slot];
+
+    while (!list_empty(list)) {
+        struct timer *t = list_entry(list->next, struct timer, node);
+
+        list_remove(&t->node);
+        t->at_tick = MAX(t->at_tick, tick_of(w, t->want_ns));
+        insert(w, t);
+    }
+    slot_emptied(w, level, slot);
+}
+
+/* Runs a slot of level 0: all its timers are due, or have been moved to a later time. */
+static size_t run_slot(struct wheel *w, unsigned slot, struct expired *out, size_t max)
+{
+    struct list *list = &w->lists[0][slot];
+    size_t count = 0;
+
+    while (count < max && !list_empty(list)) {
+        struct timer *t = list_entry(list->next, struct timer, node);
+        uint64_t want = tick_of(w, t->want_ns);
+
+        list_remove(&t->node);
+        if (want > w->tick) {
+            t->at_tick = want;
+            insert(w, t);
+        } else {
+            out[count++] = (struct expired){t, t->ticket};
+            atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
+        }
+    }
+    if (list_empty(list))
+        slot_emptied(w, 0, slot);
+    return count;
+}
+
+size_t wheel_expire(struct wheel *w, int64_t now_ns, struct expired *out, size_t max)
+{
+    uint64_t target = (uint64_t)now_ns >> w->shift;
+    size_t count = 0;
+
+    spin_lock(&w->lock);
+    while (count < max) {
+        unsigned level, slot;
+        uint64_t tick;
+
+        if (w->levels == 0 || (tick = first_tick(w, &level, &slot)) > target) {
+            w->tick = MAX(w->tick, target);
+            break;
+        }
+        w->tick = tick;
+        if (level > 0)
+            cascade(w, level, slot);
+        else
+            count += run_slot(w, slot, out + count, max - count);
+    }
+    publish_next(w);
+    spin_unlock(&w->lock);
+    return count;
+}
