@@ -64,7 +64,7 @@ bool eject_restore(struct eject *e, int64_t now_ns);
 /* True while it is out. One load. */
 bool eject_is_out(const struct eject *e, int64_t now_ns);
 
-/* When it will be back; 0 when it was never out or has been restored. */
+/* When it will be back, or came back last; 0 when it was never out. */
 int64_t eject_until_ns(const struct eject *e);
 uint32_t eject_failures_in_row(const struct eject *e);
 uint32_t eject_ejections_in_row(const struct eject *e);

@@ -36,7 +36,7 @@ struct retry_attempt {
     bool idempotent;       /* the method */
     bool reused;           /* the connection had served a request before */
     bool response_started; /* towards the client: even a byte */
-    bool body_replayable;  /* no body, or every byte of it is still there */
+    bool body_replayable;  /* no body, or all of it can still be sent */
     bool others;           /* an endpoint that was not tried yet is usable */
     int64_t now_ns;
     int64_t deadline_ns; /* of the whole request; NS_NEVER: none */
