@@ -111,14 +111,17 @@ static inline struct co *runq_get(struct runq *q)
 static inline unsigned runq_take_half(struct runq *q, struct co **ret_first, struct co **ret_last)
 {
     unsigned head = atomic_load_explicit(&q->head, memory_order_acquire);
+    unsigned tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
     unsigned n = RUNQ_SIZE / 2;
     struct co *batch[RUNQ_SIZE / 2];
 
+    if (tail - head != RUNQ_SIZE)
+        return 0; /* a thief made room */
     for (unsigned i = 0; i < n; i++)
         batch[i] = atomic_load_explicit(&q->ring[(head + i) % RUNQ_SIZE], memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&q->head, &head, head + n, memory_order_acq_rel,
                                                  memory_order_relaxed))
-        return 0; /* a thief made room */
+        return 0;
     for (unsigned i = 0; i + 1 < n; i++)
         batch[i]->next = batch[i + 1];
     batch[n - 1]->next = NULL;

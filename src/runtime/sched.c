@@ -127,7 +127,7 @@ static void wake_one(void);
 static void ready_foreign(struct co *co)
 {
     global_append(co, co, 1);
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     wake_one();
 }
 
@@ -148,7 +148,7 @@ void sched_ready_next(struct m *m, struct co *co)
         push_ring(m->p, old);
     if (crowded()) {
         /* Published, then look whether somebody sleeps; who goes to sleep does the reverse. */
-        atomic_thread_fence(memory_order_seq_cst);
+        full_fence();
         wake_one();
     }
 }
@@ -322,7 +322,7 @@ static void run_timers(struct m *m, struct wheel *w)
 
     do {
         n = wheel_expire(w, m->p->now_ns, expired, EXPIRE_BATCH);
-        atomic_thread_fence(memory_order_seq_cst); /* disarmed, then claimed: see poll_fd_watch() */
+        full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
                 poller_timeout(m, expired[i].timer, expired[i].ticket);
@@ -425,7 +425,7 @@ static void rest(struct m *m)
     idle_enter(p);
     stop_seeking(m, false);
     /* On the list, then look again; who submits work does the reverse. */
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     if (!atomic_load(&rt.stop) && atomic_load(&rt.global_len) == 0 &&
         !(sought && rings_have_work()))
         sleep_in_poller(m);

@@ -29,7 +29,7 @@ static void interrupt(struct co *co)
 {
     uint64_t c;
 
-    atomic_thread_fence(memory_order_seq_cst);
+    full_fence();
     c = atomic_load(&co->claim);
     if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
         park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);

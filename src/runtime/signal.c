@@ -20,6 +20,7 @@ static void signal_set(sigset_t *set)
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
     sigaddset(set, SIGQUIT);
+    sigaddset(set, SIGUSR1);
 }
 
 void runtime_signal_block(void)

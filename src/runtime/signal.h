@@ -1,16 +1,16 @@
-/* Signals of the process as events of a coroutine: SIGTERM, SIGINT, SIGHUP, SIGQUIT. Only in the
- * real world. */
+/* Signals of the process as events of a coroutine: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1. Only
+ * in the real world. */
 #ifndef WEIR_RUNTIME_SIGNAL_H
 #define WEIR_RUNTIME_SIGNAL_H
 
 #include "runtime/runtime.h"
 
-/* Blocks the four signals in the calling thread and all threads it starts. The program's main()
+/* Blocks the five signals in the calling thread and all threads it starts. The program's main()
  * calls it before weir_main() and before it starts any thread; libraries do not. A process started
  * by exec inherits the mask: the child unblocks it again. */
 void runtime_signal_block(void);
 
-/* Parks until one of the four has come, and returns its number; several of the same kind may count
+/* Parks until one of the five has come, and returns its number; several of the same kind may count
  * as one. One coroutine at a time (-EBUSY). -ECANCELED, -ETIMEDOUT; -ENOSYS in the simulated world;
  * -EAGAIN when the thread that takes the signals cannot be started. */
 int runtime_signal_wait(void) WEIR_PARKS;
