@@ -1,7 +1,10 @@
-/* weir schema and weir docs: the reference of the configuration file, made from the table of
- * settings, so that it always tells what this very binary accepts. */
+/* weir docs and weir schema: the references, made from the tables of this very binary, so that they
+ * always tell what it accepts and does. */
+#include <stdio.h>
+
 #include "cli/command.h"
 #include "config/config.h"
+#include "telemetry/cause.h"
 
 static int print_reference(void (*write)(struct text *out))
 {
@@ -20,7 +23,13 @@ static int run_schema(const struct args *a)
 
 static int run_docs(const struct args *a)
 {
-    return print_reference(config_write_markdown);
+    const char *topic = a->operand_count == 1 ? a->operands[0] : "configuration";
+
+    if (strcmp(topic, "configuration") == 0)
+        return print_reference(config_write_markdown);
+    if (strcmp(topic, "causes") == 0)
+        return print_reference(cause_write_markdown);
+    return command_usage_error("docs", "there are two topics: configuration, causes");
 }
 
 const struct command command_schema = {
@@ -33,7 +42,8 @@ const struct command command_schema = {
 
 const struct command command_docs = {
     .name = "docs",
-    .summary = "Print the reference of all settings (Markdown)",
-    .args = {.options = (const struct args_option[]){{0}}},
+    .summary = "Print a reference in Markdown: all settings, or all causes of failures",
+    .args = {.options = (const struct args_option[]){{0}}, .operands = {"[TOPIC]"}},
+    .details = "Topics: configuration (the default), causes.\n",
     .run = run_docs,
 };

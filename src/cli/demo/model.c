@@ -103,6 +103,7 @@ static void sample_endpoint(struct model *m, struct demo_endpoint_row *row, uint
     row->port = addr_parse(from->address, &a) == 0 ? addr_port(&a) : 0;
     const struct demo_endpoint *e = demo_fleet_by_port(m->fleet, row->port);
     copy_text(row->name, sizeof(row->name), e != NULL ? str_of(e->name) : from->address);
+    copy_text(row->habit, sizeof(row->habit), e != NULL ? str_of(e->habits.word) : STR_NULL);
     row->killed = e != NULL && atomic_load(&e->killed);
     memcpy(before, row->state, sizeof(before));
     copy_text(row->state, sizeof(row->state), from->state);

@@ -16,6 +16,7 @@ static const struct demo_endpoint fleet[DEMO_FLEET] = {
      .port = 9202,
      .habits = {.delay_ns = 2 * NS_PER_MS,
                 .cut_every = 40,
+                .word = "unreliable",
                 .help = "drops a connection now and then"}},
     {.name = "inventory-1",
      .service = "inventory",
@@ -27,6 +28,7 @@ static const struct demo_endpoint fleet[DEMO_FLEET] = {
      .habits = {.delay_ns = 120 * NS_PER_MS,
                 .slow_every = 60,
                 .slow_ns = 600 * NS_PER_MS,
+                .word = "slow",
                 .help = "takes 120 ms, at times longer than weir waits"}},
 };
 

@@ -16,7 +16,8 @@ struct demo_habits {
     unsigned slow_every; /* each n-th takes slow_ns instead */
     int64_t slow_ns;
     unsigned cut_every; /* each n-th request is read, and the connection closed without an answer */
-    const char *help;
+    const char *word;   /* for it: "slow"; NULL: well behaved */
+    const char *help;   /* the same in a sentence */
 };
 
 struct demo_endpoint {

@@ -97,9 +97,9 @@ static void put_outcome(struct story *s, const struct story_kind *k, struct buf 
         else
             buf_printf(b, "no answer");
     } else if (k->answered_port == k->failed_port) {
-        buf_printf(b, "tried again there, the client got its answer");
+        buf_printf(b, "tried again there, answered");
     } else {
-        buf_printf(b, "retried on %s, the client got its answer", name_of(s, k->answered_port));
+        buf_printf(b, "%s answered instead", name_of(s, k->answered_port));
     }
 }
 

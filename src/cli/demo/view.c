@@ -96,13 +96,14 @@ static void render_endpoint(const struct demo_endpoint_row *e, unsigned number, 
                (unsigned)e->in_flight, (unsigned long long)e->failures, latency_text(e->p50_ns).ptr,
                latency_text(e->p99_ns).ptr);
     canvas_put(c, style, "%s", e->state);
-    if (style != STYLE_GOOD) {
+    if (style != STYLE_GOOD)
         canvas_put(c, style, " %llds", (long long)(e->state_age_ns / NS_PER_SEC));
-        if (e->reason[0] != '\0' && c->columns >= 100)
-            canvas_put(c, STYLE_DIM, "  %s", e->reason);
-    }
     if (e->killed)
         canvas_put(c, STYLE_BAD, " KILLED");
+    if (style != STYLE_GOOD)
+        canvas_put(c, STYLE_DIM, "  %s", e->reason);
+    else if (e->habit[0] != '\0' && !e->killed)
+        canvas_put(c, STYLE_DIM, ", %s", e->habit);
     canvas_newline(c);
 }
 

@@ -20,6 +20,7 @@ struct demo_route_row {
 struct demo_endpoint_row {
     char name[DEMO_NAME_MAX]; /* "orders-1" */
     unsigned port;
+    char habit[16]; /* "slow": what to expect of it; empty: nothing special */
     char state[16];
     char reason[96];
     int64_t state_age_ns;
