@@ -77,8 +77,11 @@ static bool check_constraint(struct check *k, struct str text)
         return fail(k, "the expression behind : is missing");
     r = regex_compile(k->config, text, true, k->arena, &why);
     if (r == NULL) {
-        why = arena_printf(k->arena, "regular expression: %s", why);
-        return fail(k, why != NULL ? why : "regular expression");
+        k->problem =
+            arena_printf(k->arena, "the expression \"" STR_FMT "\": %s", STR_ARG(text), why);
+        if (k->problem == NULL)
+            k->problem = why;
+        return false;
     }
     if (regex_group_count(r) != 0)
         return fail(k, "an expression in a pattern has no capturing groups; write (?:...)");

@@ -313,8 +313,11 @@ static void unknown_key(struct reader *r, const struct section *section, const s
     struct node place = {.line = e->line, .column = e->column};
     struct nearest near;
 
+    if (section == &config_section &&
+        (str_starts(e->key, STR("x-")) || str_eq(e->key, STR("$schema"))))
+        return; /* a place for anchors; the schema for editors */
     if (r->spring && section == &config_section) {
-        if (!str_starts(e->key, STR("spring.")) && !str_eq(e->key, STR("server")))
+        if (!str_starts(e->key, STR("spring.")) && !str_starts(e->key, STR("server")))
             reader_warn(r, &place, &at, "not a setting of weir: ignored");
         return;
     }

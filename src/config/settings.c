@@ -51,6 +51,11 @@ _Static_assert(offsetof(struct config_upstream, id) == 0, "the first field");
 
 #include "config/settings.def"
 
+struct str config_balance_text(enum config_balance b)
+{
+    return b < BALANCE_MAX ? str_of(balance_items[b]) : STR("?");
+}
+
 const struct setting *setting_find(const struct section *s, struct str key)
 {
     for (size_t i = 0; i < s->count; i++)
