@@ -46,8 +46,8 @@ static void join_all(struct co *self)
     int64_t pause_ns = 0;
 
     atomic_store(&rt.ending, true);
+    cancel_all(self);
     for (int rounds = 0; spawn_live_count() > 1; rounds++) {
-        cancel_all(self);
         if (rt.simulated && rounds > END_ROUNDS_SIMULATED)
             break;
         if (rounds < 10)
@@ -55,6 +55,7 @@ static void join_all(struct co *self)
         else
             weir_sleep(pause_ns);
         pause_ns = MIN(pause_ns + NS_PER_MS / 10, 10 * NS_PER_MS);
+        cancel_all(self);
     }
 }
 

@@ -146,9 +146,12 @@ int weir_scope_join(struct weir_scope *ws)
 {
     struct scope *s = scope_of(ws);
     struct co *co = s->owner;
-    int r = 0;
+    int r;
 
     ASSERT(co == co_self());
+    r = co_check(co);
+    if (r < 0)
+        return r;
     spin_lock(&co->family_lock);
     if (s->count == 0) {
         spin_unlock(&co->family_lock);

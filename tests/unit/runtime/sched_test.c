@@ -266,20 +266,22 @@ static long context_switches(void)
     return u.ru_nvcsw;
 }
 
+/* On a machine that is busy with other things the workers may take a while to come to rest, hence
+ * several attempts; a periodic wake-up would spoil all of them. */
 static int idle_for_a_while(void *arg)
 {
-    struct runtime_stats before, after;
-    long switches;
+    for (int attempt = 0; attempt < 10; attempt++) {
+        struct runtime_stats before, after;
+        long switches = context_switches();
 
-    CHECK_EQ(weir_sleep(20 * WEIR_MS), 0); /* the workers settle */
-    runtime_get_stats(&before);
-    switches = context_switches();
-    CHECK_EQ(weir_sleep(300 * WEIR_MS), 0);
-    runtime_get_stats(&after);
-    /* The sleeper's own timer moves down the wheel in two or three steps; nothing else wakes. */
-    CHECK(after.polls - before.polls <= 5);
-    CHECK(context_switches() - switches <= 20);
-    return 0;
+        runtime_get_stats(&before);
+        CHECK_EQ(weir_sleep(200 * WEIR_MS), 0);
+        runtime_get_stats(&after);
+        /* The sleeper's own timer moves down the wheel in two or three steps: that is all. */
+        if (after.polls - before.polls <= 5 && context_switches() - switches <= 10)
+            return 0;
+    }
+    return -1;
 }
 
 static void idle_runtime_does_not_wake_up(void)

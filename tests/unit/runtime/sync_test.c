@@ -1,0 +1,360 @@
+/* Channels, mutex, wait group. */
+#include <stdatomic.h>
+
+#include <weir/chan.h>
+#include <weir/scope.h>
+#include <weir/sync.h>
+
+#include "base/base.h"
+#include "check.h"
+#include "runtime/runtime.h"
+
+enum { SENDERS = 4, RECEIVERS = 3, EACH = 4000 / SLOWER };
+
+struct traffic {
+    struct weir_chan *c;
+    struct weir_wait_group senders;
+    atomic_long sum;
+    atomic_int count, number;
+};
+
+static void send_numbers(void *arg)
+{
+    struct traffic *t = arg;
+    int from = atomic_fetch_add(&t->number, 1) * EACH;
+
+    for (int i = from; i < from + EACH; i++)
+        CHECK_EQ(weir_chan_send(t->c, &i), 0);
+    weir_wait_group_done(&t->senders);
+}
+
+static void receive_numbers(void *arg)
+{
+    struct traffic *t = arg;
+    int v, r;
+
+    while ((r = weir_chan_recv(t->c, &v)) == 1) {
+        atomic_fetch_add(&t->sum, v);
+        atomic_fetch_add(&t->count, 1);
+    }
+    CHECK_EQ(r, 0);
+}
+
+static int exchange(void *arg)
+{
+    struct traffic t = {.c = weir_chan_new(sizeof(int), *(size_t *)arg)};
+    long n = SENDERS * EACH;
+
+    WEIR_SCOPE (s) {
+        weir_wait_group_add(&t.senders, SENDERS);
+        for (int i = 0; i < SENDERS; i++)
+            weir_scope_go(s, "sender", send_numbers, &t);
+        for (int i = 0; i < RECEIVERS; i++)
+            weir_scope_go(s, "receiver", receive_numbers, &t);
+        CHECK_EQ(weir_wait_group_wait(&t.senders), 0);
+        weir_chan_close(t.c);
+    }
+    CHECK_EQ(t.count, n);
+    CHECK_EQ(t.sum, n * (n - 1) / 2);
+    weir_chan_free(t.c);
+    return 0;
+}
+
+static void every_element_arrives_once(void)
+{
+    for (size_t cap = 0; cap < 20; cap = cap * 2 + 1)
+        run_on_all(exchange, &cap);
+}
+
+static int order_and_close(void *arg)
+{
+    struct weir_chan *c = weir_chan_new(sizeof(int), 3);
+    int v;
+
+    for (int i = 1; i <= 3; i++)
+        CHECK_EQ(weir_chan_try_send(c, &i), 0);
+    v = 9;
+    CHECK_EQ(weir_chan_try_send(c, &v), -EAGAIN);
+    CHECK_EQ(weir_chan_len(c), 3);
+    weir_chan_close(c);
+    weir_chan_close(c);
+    CHECK_EQ(weir_chan_send(c, &v), -EPIPE);
+    CHECK_EQ(weir_chan_try_send(c, &v), -EPIPE);
+    for (int i = 1; i <= 3; i++) {
+        CHECK_EQ(weir_chan_recv(c, &v), 1);
+        CHECK_EQ(v, i);
+    }
+    CHECK_EQ(weir_chan_recv(c, &v), 0);
+    CHECK_EQ(weir_chan_try_recv(c, &v), 0);
+    weir_chan_free(c);
+    return 0;
+}
+
+static void buffered_is_first_in_first_out_and_drains_after_close(void)
+{
+    run_on(1, order_and_close, NULL);
+}
+
+static void blocked_sender(void *arg)
+{
+    int v = 1;
+
+    CHECK_EQ(weir_chan_send(arg, &v), -EPIPE);
+}
+
+static void blocked_receiver(void *arg)
+{
+    int v;
+
+    CHECK_EQ(weir_chan_recv(arg, &v), 0);
+}
+
+static int close_wakes(void *arg)
+{
+    struct weir_chan *a = weir_chan_new(sizeof(int), 0), *b = weir_chan_new(sizeof(int), 0);
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 5; i++) {
+            weir_scope_go(s, "sender", blocked_sender, a);
+            weir_scope_go(s, "receiver", blocked_receiver, b);
+        }
+        CHECK_EQ(weir_sleep(2 * WEIR_MS), 0);
+        weir_chan_close(a);
+        weir_chan_close(b);
+    }
+    weir_chan_free(a);
+    weir_chan_free(b);
+    return 0;
+}
+
+static void closing_wakes_all_who_wait(void)
+{
+    run_on_all(close_wakes, NULL);
+}
+
+static int time_out(void *arg)
+{
+    struct weir_chan *c = weir_chan_new(sizeof(int), 0);
+    int v = 77;
+
+    WEIR_DEADLINE (weir_now() + 2 * WEIR_MS) {
+        CHECK_EQ(weir_chan_recv(c, &v), -ETIMEDOUT);
+        CHECK_EQ(weir_chan_send(c, &v), -ETIMEDOUT);
+    }
+    CHECK_EQ(v, 77);
+    CHECK_EQ(weir_chan_try_recv(c, &v), -EAGAIN); /* no ghost of the sender is left */
+    weir_chan_free(c);
+    return 0;
+}
+
+static void waits_on_channels_time_out(void)
+{
+    run_on_all(time_out, NULL);
+}
+
+/* Senders and receivers with deadlines of the same order as the traffic: what is sent and what is
+ * received must agree to the last element, whoever wins each race. */
+struct race {
+    struct weir_chan *c;
+    atomic_long sent, received;
+    atomic_int sent_count, received_count;
+};
+
+static void racing_sender(void *arg)
+{
+    struct race *x = arg;
+
+    for (long i = 1; i <= 1500 / SLOWER; i++) {
+        WEIR_DEADLINE (weir_now() + (i % 7) * 50 * WEIR_US) {
+            int r = weir_chan_send(x->c, &i);
+
+            CHECK(r == 0 || r == -ETIMEDOUT);
+            if (r == 0) {
+                atomic_fetch_add(&x->sent, i);
+                atomic_fetch_add(&x->sent_count, 1);
+            }
+        }
+    }
+}
+
+static void racing_receiver(void *arg)
+{
+    struct race *x = arg;
+    long v;
+    int r = 1;
+
+    for (int i = 0; r != 0; i++) {
+        WEIR_DEADLINE (weir_now() + (i % 5) * 70 * WEIR_US) {
+            r = weir_chan_recv(x->c, &v);
+            CHECK(r == 1 || r == 0 || r == -ETIMEDOUT);
+            if (r == 1) {
+                atomic_fetch_add(&x->received, v);
+                atomic_fetch_add(&x->received_count, 1);
+            }
+        }
+    }
+}
+
+static int race_channel(void *arg)
+{
+    struct race x = {.c = weir_chan_new(sizeof(long), 0)};
+
+    WEIR_SCOPE (outer) {
+        for (int i = 0; i < 2; i++)
+            weir_scope_go(outer, "receiver", racing_receiver, &x);
+        WEIR_SCOPE (inner) {
+            for (int i = 0; i < 3; i++)
+                weir_scope_go(inner, "sender", racing_sender, &x);
+        }
+        weir_chan_close(x.c);
+    }
+    CHECK_EQ(x.sent, x.received);
+    CHECK_EQ(x.sent_count, x.received_count);
+    CHECK(x.sent_count > 0);
+    weir_chan_free(x.c);
+    return 0;
+}
+
+static void deadline_and_hand_off_never_both_win(void)
+{
+    run_on_all(race_channel, NULL);
+}
+
+struct guarded {
+    struct weir_mutex m;
+    long count;
+    bool inside;
+};
+
+static void lock_and_count(void *arg)
+{
+    struct guarded *g = arg;
+
+    for (int i = 0; i < 5000 / SLOWER; i++) {
+        weir_mutex_lock(&g->m);
+        CHECK(!g->inside);
+        g->inside = true;
+        g->count++;
+        if (i % 16 == 0)
+            weir_yield();
+        g->inside = false;
+        weir_mutex_unlock(&g->m);
+    }
+}
+
+static int contend(void *arg)
+{
+    struct guarded g = {0};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 8; i++)
+            weir_scope_go(s, "locker", lock_and_count, &g);
+    }
+    CHECK_EQ(g.count, 8 * (5000 / SLOWER));
+    CHECK(weir_mutex_try_lock(&g.m));
+    CHECK(!weir_mutex_try_lock(&g.m));
+    weir_mutex_unlock(&g.m);
+    return 0;
+}
+
+static void mutex_excludes(void)
+{
+    run_on_all(contend, NULL);
+}
+
+struct greedy {
+    struct weir_mutex m;
+    atomic_bool stop;
+};
+
+static void hold_again_and_again(void *arg)
+{
+    struct greedy *g = arg;
+
+    while (!atomic_load(&g->stop)) {
+        weir_mutex_lock(&g->m);
+        weir_sleep(300 * WEIR_US);
+        weir_mutex_unlock(&g->m);
+    }
+}
+
+static int suffer(void *arg)
+{
+    struct greedy g = {0};
+    int64_t start;
+
+    WEIR_SCOPE (s) {
+        weir_scope_go(s, "greedy", hold_again_and_again, &g);
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+        start = weir_now();
+        weir_mutex_lock(&g.m);
+        CHECK(weir_now() - start < 200 * WEIR_MS);
+        atomic_store(&g.stop, true);
+        weir_mutex_unlock(&g.m);
+    }
+    return 0;
+}
+
+static void starving_waiter_is_handed_the_mutex(void)
+{
+    run_on_all(suffer, NULL);
+}
+
+static int lock_when_cancelled(void *arg)
+{
+    struct weir_mutex m = {0};
+
+    WEIR_SCOPE (s) {
+        weir_scope_cancel(s);
+        weir_mutex_lock(&m); /* not cancellable */
+        weir_mutex_unlock(&m);
+    }
+    return 0;
+}
+
+static void mutex_is_shielded(void)
+{
+    run_on(1, lock_when_cancelled, NULL);
+}
+
+static void wait_for_group(void *arg)
+{
+    CHECK_EQ(weir_wait_group_wait(arg), 0);
+}
+
+static int wait_groups(void *arg)
+{
+    struct weir_wait_group wg = {0};
+
+    CHECK_EQ(weir_wait_group_wait(&wg), 0);
+    weir_wait_group_add(&wg, 3);
+    WEIR_DEADLINE (weir_now() + WEIR_MS) {
+        CHECK_EQ(weir_wait_group_wait(&wg), -ETIMEDOUT);
+    }
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 5; i++)
+            weir_scope_go(s, "waiter", wait_for_group, &wg);
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+        for (int i = 0; i < 3; i++)
+            weir_wait_group_done(&wg);
+    }
+    return 0;
+}
+
+static void wait_group_wakes_all_at_zero(void)
+{
+    run_on_all(wait_groups, NULL);
+}
+
+static const struct test tests[] = {
+    TEST(every_element_arrives_once),
+    TEST(buffered_is_first_in_first_out_and_drains_after_close),
+    TEST(closing_wakes_all_who_wait),
+    TEST(waits_on_channels_time_out),
+    TEST(deadline_and_hand_off_never_both_win),
+    TEST(mutex_excludes),
+    TEST(starving_waiter_is_handed_the_mutex),
+    TEST(mutex_is_shielded),
+    TEST(wait_group_wakes_all_at_zero),
+};
+RUN_TESTS(tests)
