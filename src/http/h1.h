@@ -81,6 +81,7 @@ struct h1_body {
     uint64_t received;   /* body bytes handed out */
     struct str trailers; /* raw trailer lines (CRLF each), valid once done; empty mostly */
     struct h1_refusal refusal; /* after -EBADMSG */
+    bool send_continue;        /* 100 (Continue) goes out before the first read; off at first */
     /* private */
     uint64_t wire_bytes; /* taken from the wire, head and framing included */
     uint64_t extension_bytes;

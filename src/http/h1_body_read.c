@@ -1,13 +1,30 @@
 /* Reading a body: what is buffered first, then from the stream. */
 #include "http/h1_reader.h"
 
+/* The client waits for this before it sends the body; a client that did not wait needs none. */
+static int say_continue(struct h1_body *b)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    b->send_continue = false;
+    return stream_write(b->reader->stream, line, sizeof(line) - 1);
+}
+
 ssize_t h1_body_next(struct h1_body *b, struct str *ret_piece)
 {
     for (;;) {
         ssize_t n = h1_body_try_next(b, ret_piece);
 
-        if (n != -EAGAIN)
+        if (n != -EAGAIN) {
+            b->send_continue = false;
             return n;
+        }
+        if (b->send_continue) {
+            int r = say_continue(b);
+
+            if (r != 0)
+                return r;
+        }
         n = h1_reader_fill(b->reader, false);
         if (n < 0)
             return n;

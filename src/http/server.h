@@ -18,16 +18,21 @@ struct http_call { /* one request being served */
     struct h1_writer *writer;
     struct text *extra;
     bool replied;
+    bool keep; /* the connection may go on after this reply */
 };
 
 /* Serves one request: replies once with http_reply() or streams. A handler that returns without
  * replying answers 204; a negative return closes the connection (500 when nothing was sent). */
 typedef int http_handler_fn(struct http_call *call) WEIR_PARKS;
 
-/* Adds a response field for the coming reply. */
+/* Adds a response field for the coming reply. -E2BIG when there are too many. */
 int http_reply_field(struct http_call *call, struct str name, struct str value);
 int http_reply(struct http_call *call, int status, struct str content_type,
                struct str body) WEIR_PARKS;
+/* Begins a reply whose length is not known yet: chunked, or up to the end of the connection for
+ * HTTP/1.0. What http_reply_write() sends follows at once; it ends when the handler returns. */
+int http_reply_begin(struct http_call *call, int status, struct str content_type) WEIR_PARKS;
+int http_reply_write(struct http_call *call, struct str piece) WEIR_PARKS;
 /* Reads the whole request body into the arena; -E2BIG beyond max. */
 int http_call_body(struct http_call *call, size_t max, struct str *ret) WEIR_PARKS;
 
@@ -46,7 +51,8 @@ int http_server_start(const struct addr *a, const struct http_server_options *o,
                       struct http_server **ret);
 int http_server_addr(const struct http_server *s, struct addr *ret);
 /* Stops accepting, lets requests in flight end until the deadline of the caller, cuts the rest,
- * frees. */
+ * frees. Once it has begun it cannot be cancelled: it returns when no handler runs any more. NULL is
+ * fine. Must be called before the runtime ends. */
 void http_server_stop(struct http_server *s) WEIR_PARKS;
 
 #endif

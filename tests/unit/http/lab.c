@@ -1,0 +1,107 @@
+#include "lab.h"
+
+struct lab *lab_now;
+
+static int main_fn(void *arg)
+{
+    struct lab *lab = arg;
+
+    CHECK_EQ(addr_parse(STR("10.0.0.1:80"), &lab->addr), 0);
+    lab->body(lab);
+    return 0;
+}
+
+void lab_run(uint64_t seed, void (*body)(struct lab *lab))
+{
+    struct lab lab = {.seed = seed, .body = body, .sim = sim_new(seed)};
+    struct weir_options o = {.size = sizeof(o), .world = lab.sim};
+    struct sim_stats stats;
+
+    assert_non_null(lab.sim);
+    rng_seed(&lab.rng, seed + 99);
+    lab_now = &lab;
+    assert_int_equal(weir_main(main_fn, &lab, &o), 0);
+    sim_get_stats(lab.sim, &stats);
+    assert_int_equal(stats.open_sockets, 0);
+    sim_free(lab.sim);
+    lab_now = NULL;
+}
+
+void lab_run_seeds(uint64_t count, void (*body)(struct lab *lab))
+{
+    for (uint64_t seed = 1; seed <= count; seed++)
+        lab_run(seed, body);
+}
+
+void lab_bad_link(struct lab *lab)
+{
+    struct rng *r = &lab->rng;
+    struct sim_link link = {
+        .latency_ns = (int64_t)rng_below(r, 3 * NS_PER_MS),
+        .jitter_ns = (int64_t)rng_below(r, 2) * NS_PER_MS,
+        .segment_max = (uint32_t)rng_below(r, 2) * (1 + (uint32_t)rng_below(r, 300)),
+        .window_bytes = 1 + (uint32_t)rng_below(r, 3000),
+        .stall_chance = rng_unit(r) < 0.3 ? 0.02 : 0,
+        .stall_ns = 5 * NS_PER_MS,
+    };
+
+    sim_set_link(lab->sim, NULL, &link);
+}
+
+struct http_server *lab_serve_with(struct lab *lab, struct http_server_options o)
+{
+    struct http_server *s;
+
+    CHECK_EQ(http_server_start(&lab->addr, &o, &s), 0);
+    return s;
+}
+
+struct http_server *lab_serve(struct lab *lab, http_handler_fn *handler, void *arg)
+{
+    return lab_serve_with(lab, (struct http_server_options){.handler = handler, .arg = arg});
+}
+
+void lab_stop(struct http_server *s)
+{
+    WEIR_DEADLINE (weir_now() + NS_PER_SEC) {
+        http_server_stop(s);
+    }
+}
+
+struct http_client lab_client(const struct lab *lab)
+{
+    return (struct http_client){.addr = lab->addr};
+}
+
+struct stream *lab_dial(const struct lab *lab)
+{
+    struct stream *s;
+
+    CHECK_EQ(stream_dial(&lab->addr, &s), 0);
+    return s;
+}
+
+void lab_say(struct stream *s, struct str text)
+{
+    CHECK_EQ(stream_write(s, text.ptr, text.len), 0);
+}
+
+struct str lab_read_to_end(struct stream *s)
+{
+    static char all[64 * 1024];
+    size_t len = 0;
+
+    while (len < sizeof(all)) {
+        ssize_t n = stream_read(s, all + len, sizeof(all) - len);
+
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    return str_n(all, len);
+}
+
+bool lab_contains(struct str text, struct str part)
+{
+    return memmem(text.ptr, text.len, part.ptr, part.len) != NULL;
+}
