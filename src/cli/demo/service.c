@@ -15,9 +15,10 @@ static const struct demo_endpoint fleet[DEMO_FLEET] = {
      .service = "users",
      .port = 9202,
      .habits = {.delay_ns = 2 * NS_PER_MS,
-                .cut_every = 40,
+                .cut_every = 90,
+                .cut_count = 8,
                 .word = "unreliable",
-                .help = "drops a connection now and then"}},
+                .help = "has bad spells, in which it drops connections"}},
     {.name = "inventory-1",
      .service = "inventory",
      .port = 9301,
@@ -40,6 +41,11 @@ void demo_fleet_init(struct demo_fleet *f)
 static bool every(unsigned n, unsigned count)
 {
     return n != 0 && count % n == 0;
+}
+
+static bool in_bad_spell(const struct demo_habits *h, unsigned count)
+{
+    return h->cut_every != 0 && count % h->cut_every >= h->cut_every - h->cut_count;
 }
 
 static int reply_body(struct http_call *call, struct demo_endpoint *e, int status)
@@ -70,7 +76,7 @@ static int serve(struct http_call *call)
     if (str_eq(path, STR("/health")))
         return http_reply(call, 200, STR("text/plain"), STR("ok\n"));
     unsigned count = atomic_fetch_add(&e->served, 1) + 1;
-    if (every(e->habits.cut_every, count))
+    if (in_bad_spell(&e->habits, count))
         return cut(call);
     bool slow = every(e->habits.slow_every, count);
     int rc = weir_sleep(slow ? e->habits.slow_ns : e->habits.delay_ns);

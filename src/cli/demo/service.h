@@ -15,7 +15,8 @@ struct demo_habits {
     int64_t delay_ns;    /* each answer takes this long */
     unsigned slow_every; /* each n-th takes slow_ns instead */
     int64_t slow_ns;
-    unsigned cut_every; /* each n-th request is read, and the connection closed without an answer */
+    unsigned cut_every; /* of so many requests the last cut_count are read, and the connection */
+    unsigned cut_count; /* closed without an answer */
     const char *word;   /* for it: "slow"; NULL: well behaved */
     const char *help;   /* the same in a sentence */
 };
