@@ -29,7 +29,7 @@ int stream_new(int sock, const struct addr *peer, struct stream **ret)
 
     if (s == NULL)
         return -ENOMEM;
-    *s = (struct stream){.peer = *peer, .read_state = READ_FRESH};
+    *s = (struct stream){.peer = *peer};
     error = poll_fd_new(sock, &s->pf);
     if (error != 0) {
         free(s);
@@ -78,43 +78,29 @@ static ssize_t recv_now(struct stream *s, void *data, size_t size)
 {
     ssize_t n = world_recv(runtime_world(), poll_fd_sock(s->pf), data, size);
 
-    if (n == -EAGAIN || (n > 0 && (size_t)n < size))
-        s->read_state = READ_DRAINED;
-    else
-        s->read_state = READ_REST;
+    s->rest = n != -EAGAIN && (n <= 0 || (size_t)n == size);
     return n;
 }
 
-static ssize_t recv_or_wait(struct stream *s, void *data, size_t size, bool wait)
+ssize_t stream_read(struct stream *s, void *data, size_t size)
 {
-    ssize_t n;
-    int r;
+    int r = take_turn(&s->read_streak);
 
     ASSERT_HOT(size > 0);
-    r = take_turn(&s->read_streak);
-    if (r != 0)
-        return r;
-    for (;; wait = true) {
-        if (wait) {
+    while (r == 0) {
+        ssize_t n;
+
+        if (!s->rest) {
             s->read_streak = 0;
             r = poll_fd_wait(s->pf, POLL_READ);
             if (r != 0)
-                return r;
+                break;
         }
         n = recv_now(s, data, size);
         if (n != -EAGAIN)
             return n;
     }
-}
-
-ssize_t stream_read(struct stream *s, void *data, size_t size)
-{
-    return recv_or_wait(s, data, size, s->read_state == READ_DRAINED);
-}
-
-ssize_t stream_read_later(struct stream *s, void *data, size_t size)
-{
-    return recv_or_wait(s, data, size, s->read_state != READ_REST);
+    return r;
 }
 
 ssize_t stream_try_read(struct stream *s, void *data, size_t size)
@@ -216,14 +202,11 @@ static bool start_ready_watch(const char *name, poll_watch_fn *fn, void *arg)
     return false;
 }
 
-/* Looks only when the last read may have left something: once it has drained the socket, and before
- * the first one, whatever comes has its event. */
 static bool has_rest(struct stream *s)
 {
     char byte;
 
-    return s->read_state == READ_REST &&
-           world_peek(runtime_world(), poll_fd_sock(s->pf), &byte, 1) != -EAGAIN;
+    return s->rest && world_peek(runtime_world(), poll_fd_sock(s->pf), &byte, 1) != -EAGAIN;
 }
 
 void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *arg,
@@ -231,7 +214,7 @@ void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *a
 {
     bool rest = has_rest(s);
 
-    s->read_state = READ_REST; /* a watch that fires consumes the event */
+    s->rest = true; /* a watch that fires consumes the event */
     s->read_streak = 0;
     if (!rest)
         poll_fd_watch(s->pf, name, fn, arg, deadline_ns);

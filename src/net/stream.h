@@ -16,14 +16,16 @@ struct stream; /* 128 bytes; what an idle connection costs beside the poll_fd */
  * -EAGAIN (the queue of a Unix listener is full), ... */
 int stream_dial(const struct addr *a, struct stream **ret) WEIR_PARKS;
 
-/* At least one byte, 0 at the end, or -ECONNRESET, -ETIMEDOUT, -ECANCELED. size > 0. Waits at once
- * when the last read took all there was. */
+/* At least one byte, 0 at the end, or -ECONNRESET, -ETIMEDOUT, -ECANCELED. size > 0. Waits first
+ * unless the last read may have left something, so that a message costs one receive: no call is
+ * made that would find nothing. */
 ssize_t stream_read(struct stream *s, void *data, size_t size) WEIR_PARKS;
 
-/* As stream_read(), for when the peer was just asked something and cannot have answered yet: waits
- * for the event first instead of trying a system call that would find nothing. Bytes that have come
- * already are no harm: their event is still there, or the last read was a full one and it tries. */
-ssize_t stream_read_later(struct stream *s, void *data, size_t size) WEIR_PARKS;
+/* The same; says at the call that the peer was just asked and cannot have answered yet. */
+static inline ssize_t stream_read_later(struct stream *s, void *data, size_t size)
+{
+    return stream_read(s, data, size);
+}
 
 /* What is there now, without parking: -EAGAIN when nothing is. */
 ssize_t stream_try_read(struct stream *s, void *data, size_t size);

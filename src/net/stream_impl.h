@@ -4,18 +4,14 @@
 
 #include "net/stream.h"
 
-/* What is known about the bytes that wait in the socket. */
-enum read_state {
-    READ_FRESH,   /* nothing has been read: whatever comes, or has come, has an event */
-    READ_DRAINED, /* the last read took all there was: only a new event means new bytes */
-    READ_REST,    /* bytes, the end or an error may be there of which no event will tell */
-};
-
 struct stream {
     struct poll_fd *pf;
     struct addr peer; /* constant */
 
-    uint8_t read_state;  /* enum read_state; the reader's, as is the next */
+    /* The reader's. rest: bytes, the end or an error may be there of which no event will tell any
+     * more, so the next read tries before it waits. Otherwise (nothing read yet, or the last read
+     * took all there was) whatever comes, or has come, has an event that nobody has consumed. */
+    bool rest;
     uint8_t read_streak; /* calls in a row that did not wait */
 
     uint8_t write_streak; /* the writer's */

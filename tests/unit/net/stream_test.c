@@ -1,6 +1,8 @@
 /* Streams over both worlds: what callers rely on. */
 #include "lab.h"
 
+#include <unistd.h>
+
 enum { SEEDS = 150 };
 
 /* Over the real world once, and over the simulated one with many seeds. */
@@ -173,7 +175,6 @@ enum { ROUNDS = 200 };
 
 struct serving {
     struct stream *s;
-    bool watched;
     struct weir_wait_group *ended;
 };
 
@@ -216,7 +217,6 @@ static void cost_body(struct lab *lab)
         unsigned recvs, sends, vain;
 
         CHECK_EQ(weir_scope_go(scope, "serve", serve, server), 0);
-        ask(client, 3); /* the first round may meet the events of the connect */
         recvs = atomic_load(&lab->counts->recvs);
         sends = atomic_load(&lab->counts->sends);
         vain = atomic_load(&lab->counts->vain);
@@ -260,7 +260,6 @@ static void watched_cost_body(struct lab *lab)
     lab_pair(lab, &client, &v.s);
     weir_wait_group_add(&ended, 1);
     stream_watch(v.s, "serve", serve_watched, &v, NS_NEVER);
-    ask(client, 3);
     recvs = atomic_load(&lab->counts->recvs);
     sends = atomic_load(&lab->counts->sends);
     vain = atomic_load(&lab->counts->vain);
@@ -395,6 +394,43 @@ static void cancel_body(struct lab *lab)
 static void cancelling_ends_a_wait_and_leaves_the_stream(void **state)
 {
     run_everywhere(cancel_body);
+}
+
+static void wait_for_answer(void *arg)
+{
+    struct waiting *w = arg;
+
+    w->result = stream_dial(&w->lab->addr, &w->s);
+}
+
+static void wait_for_room(void *arg)
+{
+    struct waiting *w = arg;
+    static char big[1 << 20];
+
+    w->result = stream_write(w->s, big, sizeof(big));
+}
+
+static void cancel_hung_body(struct lab *lab)
+{
+    struct sim_link hang = {.connect_hang_chance = 1};
+    struct stream *client, *server;
+    struct sim_stats before, after;
+
+    lab_pair(lab, &client, &server);
+    lab_set_link(lab, &hang);
+    sim_get_stats(lab->sim, &before);
+    cancel_while(lab, wait_for_answer, NULL);
+    cancel_while(lab, wait_for_room, client);
+    sim_get_stats(lab->sim, &after);
+    CHECK_EQ(after.open_sockets, before.open_sockets); /* the dial has closed its own */
+    stream_close(client);
+    stream_close(server);
+}
+
+static void cancelling_ends_a_dial_and_a_write(void **state)
+{
+    run_sim(cancel_hung_body);
 }
 
 static void flood(void *arg)
@@ -572,6 +608,30 @@ static void dialling_nobody_is_refused(void **state)
     run_everywhere(refused_body);
 }
 
+static void unix_body(struct lab *lab)
+{
+    struct stream *client, *server;
+    char text[64], buf[8];
+    struct buf b = buf_on(text, sizeof(text));
+
+    buf_printf(&b, "unix:/tmp/weir-net-%d.sock", (int)getpid());
+    listener_close(lab->listener);
+    CHECK_EQ(addr_parse(buf_str(&b), &lab->addr), 0);
+    CHECK_EQ(listener_open(&lab->addr, 64, &lab->listener), 0);
+    lab_pair(lab, &client, &server);
+    CHECK_EQ(stream_write(client, "request", 7), 0);
+    lab_read_all(server, buf, 7);
+    stream_close(client);
+    CHECK_EQ(stream_read(server, buf, 7), 0);
+    stream_close(server);
+    unlink(lab->addr.un.sun_path);
+}
+
+static void unix_sockets_are_streams_too(void **state)
+{
+    run_everywhere(unix_body);
+}
+
 static void addresses_body(struct lab *lab)
 {
     struct stream *client, *server;
@@ -745,12 +805,14 @@ int main(void)
         cmocka_unit_test(a_partition_ends_in_the_deadline),
         cmocka_unit_test(a_reader_that_sleeps_ends_in_the_deadline),
         cmocka_unit_test(cancelling_ends_a_wait_and_leaves_the_stream),
+        cmocka_unit_test(cancelling_ends_a_dial_and_a_write),
         cmocka_unit_test(a_stream_that_never_dries_up_obeys_its_deadline),
         cmocka_unit_test(a_reset_is_an_error_and_then_the_end),
         cmocka_unit_test(a_reset_wakes_the_writer),
         cmocka_unit_test(the_end_follows_the_last_bytes),
         cmocka_unit_test(bytes_are_found_whenever_they_came),
         cmocka_unit_test(dialling_nobody_is_refused),
+        cmocka_unit_test(unix_sockets_are_streams_too),
         cmocka_unit_test(each_end_knows_both_addresses),
         cmocka_unit_test(a_crowd_is_accepted_one_by_one),
         cmocka_unit_test(without_handles_the_caller_is_told),
