@@ -1,0 +1,166 @@
+/* The bookkeeping of attempts: see attempt.h. */
+#include "gateway/attempt.h"
+
+#include "gateway/gateway_impl.h"
+
+static struct access_attempt *last_record(struct exchange *x)
+{
+    uint32_t n = x->record.attempt_count;
+
+    return &x->record.attempts[MIN(n, (uint32_t)ACCESS_ATTEMPTS_MAX) - 1];
+}
+
+static bool tried(const struct exchange *x, const struct endpoint *e)
+{
+    for (uint32_t i = 0; i < x->tried_count; i++) {
+        if (x->tried[i] == e)
+            return true;
+    }
+    return false;
+}
+
+static bool avoid_unusable(void *arg, uint32_t index)
+{
+    struct exchange *x = arg;
+
+    return !endpoint_usable(x->route->upstream->endpoints[index], runtime_now_coarse());
+}
+
+static bool avoid_tried(void *arg, uint32_t index)
+{
+    struct exchange *x = arg;
+
+    return tried(x, x->route->upstream->endpoints[index]) || avoid_unusable(arg, index);
+}
+
+bool attempt_others(struct exchange *x)
+{
+    const struct upstream *u = x->route->upstream;
+
+    for (uint32_t i = 0; i < u->endpoint_count; i++) {
+        if (!avoid_tried(x, i))
+            return true;
+    }
+    return false;
+}
+
+/* The value of "name=" in a list whose parts are separated by sep, or STR_NULL. */
+static struct str value_in(struct str list, char sep, struct str name)
+{
+    struct str part;
+
+    while (list.ptr != NULL && str_split(&list, sep, &part)) {
+        ssize_t eq;
+
+        part = str_trim(part);
+        eq = str_find(part, '=');
+        if (eq >= 0 && str_eq(str_n(part.ptr, (size_t)eq), name))
+            return str_n(part.ptr + eq + 1, part.len - (size_t)eq - 1);
+    }
+    return STR_NULL;
+}
+
+static uint64_t hash_of(struct exchange *x)
+{
+    const struct config_upstream *c = x->route->upstream->config;
+    const struct addr *peer = stream_peer(x->reader->stream);
+    struct http_field *f;
+
+    switch (c->hash_on) {
+    case HASH_HEADER:
+        f = http_head_find(&x->request, c->hash_name);
+        return f != NULL ? balancer_hash(http_field_value(f)) : runtime_random();
+    case HASH_COOKIE:
+        f = http_head_find_id(&x->request, HTTP_F_COOKIE);
+        if (f == NULL)
+            return runtime_random();
+        return balancer_hash(value_in(http_field_value(f), ';', c->hash_name));
+    case HASH_QUERY:
+        return balancer_hash(value_in(x->query, '&', c->hash_name));
+    case HASH_PATH:
+        return balancer_hash(x->path);
+    default:
+        break;
+    }
+    if (peer->sa.sa_family == AF_INET)
+        return balancer_hash(str_n((const char *)&peer->in.sin_addr, 4));
+    if (peer->sa.sa_family == AF_INET6)
+        return balancer_hash(str_n((const char *)&peer->in6.sin6_addr, 16));
+    return balancer_hash(STR("unix"));
+}
+
+static struct endpoint *pick(struct exchange *x)
+{
+    const struct upstream *u = x->route->upstream;
+    struct balancer_query q = {
+        .random = runtime_random(),
+        .avoid = x->tried_count != 0 ? avoid_tried : avoid_unusable,
+        .avoid_arg = x,
+    };
+    int index;
+
+    if (u->config->balance == BALANCE_CONSISTENT_HASH)
+        q.hash = hash_of(x);
+    index = balancer_pick(u->balancer, &q);
+    return index < 0 ? NULL : u->endpoints[index];
+}
+
+bool attempt_begin(struct exchange *x, bool same)
+{
+    struct access_attempt *record;
+
+    if (!same)
+        x->endpoint = pick(x);
+    if (x->endpoint == NULL)
+        return false;
+    if (!tried(x, x->endpoint) && x->tried_count < ARRAY_LEN(x->tried))
+        x->tried[x->tried_count++] = x->endpoint;
+    x->attempt_cause = CAUSE_NONE;
+    x->attempt_running = true;
+    x->attempt_start_ns = runtime_now_coarse();
+    x->pump.writer.sent_bytes = 0;
+    x->pump.writer.done = false;
+    atomic_fetch_add_explicit(&x->endpoint->in_flight, 1, memory_order_relaxed);
+    metric_inc(x->endpoint->metrics.requests);
+    record = access_add_attempt(&x->record);
+    record->endpoint = x->endpoint->address;
+    return true;
+}
+
+void attempt_end(struct exchange *x)
+{
+    struct access_attempt *record;
+    int64_t took_ns;
+
+    if (!x->attempt_running)
+        return;
+    x->attempt_running = false;
+    took_ns = (x->end_ns != 0 ? x->end_ns : runtime_now_coarse()) - x->attempt_start_ns;
+    atomic_fetch_sub_explicit(&x->endpoint->in_flight, 1, memory_order_relaxed);
+    metric_observe(x->endpoint->metrics.duration, took_ns);
+    record = last_record(x);
+    record->duration_ns = took_ns;
+    record->outcome = x->attempt_cause;
+    record->status =
+        x->source == RESPONSE_UPSTREAM || x->source == RESPONSE_TUNNEL ? x->upstream_status : 0;
+    record->reused = x->record.upstream_reused;
+}
+
+/* Whether this failure says anything about the endpoint: not what the client or we did, and not a
+ * kept connection that the endpoint had closed in its own good time. */
+static bool blames_endpoint(const struct exchange *x, enum retry_failure failure)
+{
+    return failure != RETRY_CLIENT && failure != RETRY_REFUSED_LOCALLY &&
+           !(failure == RETRY_CLOSED && x->record.upstream_reused);
+}
+
+int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause cause)
+{
+    x->failure = failure;
+    x->attempt_cause = cause;
+    if (x->endpoint != NULL && blames_endpoint(x, failure))
+        upstream_note_failure(x->route->upstream, x->endpoint, cause_name(cause).ptr);
+    attempt_end(x);
+    exchange_drop_upstream(x, false);
+    return 0;
+}

@@ -1,0 +1,160 @@
+/* The one place that assembles chains, and says why in this order. From the outside in:
+ *
+ *     prepare_request   first, so that what a client lists in Connection is gone before filters add
+ *                       fields that must stay, and filters see the fields that weir makes
+ *     the route's own   in the order of the configuration, default-filters before them; as each
+ *                       wraps the next, the response passes them in reverse
+ *     retry             inside them: an attempt must not see its path rewritten twice
+ *     forward           inside retry: each attempt picks its endpoint and has its own deadlines
+ *
+ * Where no upstream is, an answer takes the place of the last two. */
+#include "gateway/chain_build.h"
+
+#include "gateway/filters/filters.h"
+#include "http/message.h"
+
+static filter_fn *const filter_of[FILTER_MAX] = {
+    [FILTER_STRIP_PREFIX] = strip_prefix,
+    [FILTER_PREFIX_PATH] = prefix_path,
+    [FILTER_SET_PATH] = set_path,
+    [FILTER_REWRITE_PATH] = rewrite_path,
+    [FILTER_ADD_REQUEST_HEADER] = add_request_header,
+    [FILTER_SET_REQUEST_HEADER] = set_request_header,
+    [FILTER_REMOVE_REQUEST_HEADER] = remove_request_header,
+    [FILTER_ADD_RESPONSE_HEADER] = add_response_header,
+    [FILTER_SET_RESPONSE_HEADER] = set_response_header,
+    [FILTER_REMOVE_RESPONSE_HEADER] = remove_response_header,
+    [FILTER_SET_STATUS] = set_status,
+    [FILTER_REDIRECT_TO] = redirect_to,
+    [FILTER_PRESERVE_HOST_HEADER] = preserve_host_header,
+};
+
+const struct chain *chain_no_route(void)
+{
+    static const struct chain chain[] = {{route_not_found, NULL}};
+
+    return chain;
+}
+
+/* How a message is framed and where it goes is not for filters to say. */
+static bool belongs_to_gateway(struct str name)
+{
+    switch (http_field_id_of(name)) {
+    case HTTP_F_CONNECTION:
+    case HTTP_F_CONTENT_LENGTH:
+    case HTTP_F_TRANSFER_ENCODING:
+    case HTTP_F_KEEP_ALIVE:
+    case HTTP_F_PROXY_CONNECTION:
+    case HTTP_F_TE:
+    case HTTP_F_TRAILER:
+    case HTTP_F_UPGRADE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = ascii_lower(s.ptr[i]);
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL)))
+            return false;
+    }
+    return s.len != 0;
+}
+
+static bool is_field_value(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static const char *check(const struct config_filter *f)
+{
+    switch (f->kind) {
+    case FILTER_ADD_REQUEST_HEADER:
+    case FILTER_SET_REQUEST_HEADER:
+    case FILTER_ADD_RESPONSE_HEADER:
+    case FILTER_SET_RESPONSE_HEADER:
+        if (!is_token(f->name))
+            return "expected the name of a header field";
+        if (!is_field_value(f->value))
+            return "control characters cannot stand in a header field";
+        if (belongs_to_gateway(f->name))
+            return "this field belongs to the connection; the gateway makes it";
+        return NULL;
+    case FILTER_REDIRECT_TO:
+        if (!is_field_value(f->value))
+            return "control characters cannot stand in a URL";
+        return f->number >= 300 && f->number <= 399 ? NULL : "expected a status of 3xx";
+    case FILTER_SET_STATUS:
+        return f->number >= 200 && f->number <= 599 ? NULL : "expected a status from 200 to 599";
+    default:
+        return NULL;
+    }
+}
+
+static int make_settings(const struct config_filter *f, const struct route_match *match,
+                         struct arena *a, const struct filter_settings **ret,
+                         const char **ret_message)
+{
+    struct filter_settings *s = arena_zalloc(a, sizeof(*s));
+    const char *why = check(f);
+    int rc;
+
+    if (s == NULL)
+        return -ENOMEM;
+    s->config = f;
+    rc = why != NULL ? -EINVAL : template_compile(f->value, match, a, &s->value);
+    if (rc == 0 && f->kind == FILTER_REWRITE_PATH)
+        rc = replacement_compile(f->regex->code, f->value, a, &s->replacement, &why);
+    if (rc == -EINVAL)
+        *ret_message = arena_printf(a, "filter " STR_FMT ": %s", STR_ARG(f->text), why);
+    *ret = s;
+    return rc;
+}
+
+/* What answers where there is no upstream: a filter that sets a status or redirects means it. */
+static filter_fn *end_without_upstream(const struct config_route *r)
+{
+    for (uint32_t i = 0; i < r->filter_count; i++) {
+        if (r->filters[i].kind == FILTER_SET_STATUS)
+            return answer_empty;
+    }
+    return destination_not_found;
+}
+
+int chain_build(const struct config_route *r, const struct route_match *match, struct arena *a,
+                const struct chain **ret, const char **ret_message)
+{
+    struct chain *chain = arena_alloc(a, (r->filter_count + 3) * sizeof(*chain));
+    size_t n = 0;
+
+    if (chain == NULL)
+        return -ENOMEM;
+    chain[n++] = (struct chain){prepare_request, NULL};
+    for (uint32_t i = 0; i < r->filter_count; i++) {
+        const struct filter_settings *s;
+        int rc = make_settings(&r->filters[i], match, a, &s, ret_message);
+
+        if (rc < 0)
+            return rc;
+        chain[n++] = (struct chain){filter_of[r->filters[i].kind], s};
+    }
+    if (r->uri_kind == URI_NONE) {
+        chain[n++] = (struct chain){end_without_upstream(r), NULL};
+    } else {
+        chain[n++] = (struct chain){retry, NULL};
+        chain[n++] = (struct chain){forward, NULL};
+    }
+    *ret = chain;
+    return 0;
+}

@@ -1,0 +1,142 @@
+/* What filters do to an exchange: see exchange.h. */
+#include "gateway/exchange.h"
+
+#include "gateway/gateway_impl.h"
+#include "gateway/path.h"
+
+static void begin_own_response(struct exchange *x, int status)
+{
+    exchange_drop_upstream(x, false);
+    x->source = RESPONSE_OWN;
+    x->own_body = STR("");
+    x->response.status = status;
+    x->response.field_count = 0;
+    x->response.seen = 0;
+    x->response.keep_alive = true;
+    x->response.te_trailers = false;
+}
+
+int exchange_answer(struct exchange *x, int status, struct str body)
+{
+    begin_own_response(x, status);
+    x->own_body = body;
+    return 0;
+}
+
+/* {"error":"connection_refused","status":502,"request_id":"..."} */
+static struct str refusal_body(struct exchange *x, enum cause cause)
+{
+    struct str name = cause_name(cause);
+    size_t cap = name.len + x->request_id.len * 6 + 64;
+    char *mem = arena_alloc(&x->arena, cap);
+    struct buf out = buf_on(mem, mem != NULL ? cap : 0);
+
+    buf_lit(&out, "{\"error\":\"");
+    buf_puts(&out, name);
+    buf_lit(&out, "\",\"status\":");
+    buf_put_u64(&out, (uint64_t)cause_status(cause));
+    buf_lit(&out, ",\"request_id\":\"");
+    buf_put_json(&out, x->request_id);
+    buf_lit(&out, "\"}\n");
+    return out.overflow ? STR("") : buf_str(&out);
+}
+
+/* Proxy-Status (RFC 9209), for those who asked for it: it tells about the inside. */
+static void add_proxy_status(struct exchange *x, enum cause cause)
+{
+    struct str error = cause_proxy_error(cause);
+    char *text;
+
+    if (!x->generation->config->forward.proxy_status || error.len == 0)
+        return;
+    if (x->endpoint != NULL)
+        text = arena_printf(&x->arena, "weir; error=" STR_FMT "; next-hop=\"" STR_FMT "\"",
+                            STR_ARG(error), STR_ARG(x->endpoint->address));
+    else
+        text = arena_printf(&x->arena, "weir; error=" STR_FMT, STR_ARG(error));
+    if (text != NULL)
+        http_head_add(&x->response, STR("Proxy-Status"), str_of(text));
+}
+
+int exchange_refuse(struct exchange *x, enum cause cause, const char *detail_fmt, ...)
+{
+    if (exchange_refused(x))
+        return 0;
+    if (detail_fmt != NULL) {
+        char text[160];
+        struct buf b = buf_on(text, sizeof(text));
+        va_list ap;
+
+        va_start(ap, detail_fmt);
+        buf_vprintf(&b, detail_fmt, ap);
+        va_end(ap);
+        x->detail = arena_str(&x->arena, buf_str(&b));
+    }
+    begin_own_response(x, cause_status(cause));
+    x->cause = cause;
+    http_head_add(&x->response, STR("Content-Type"), STR("application/json"));
+    http_head_add(&x->response, STR("X-Weir-Cause"), cause_name(cause));
+    if (cause_status(cause) == 503)
+        http_head_add(&x->response, STR("Retry-After"), STR("1"));
+    add_proxy_status(x, cause);
+    x->own_body = refusal_body(x, cause);
+    return 0;
+}
+
+int exchange_set_path(struct exchange *x, struct str path)
+{
+    int rc = path_canonical(path, &x->arena, &x->path);
+
+    if (rc == -EINVAL)
+        exchange_refuse(x, CAUSE_HTTP_REQUEST_ERROR, "a filter made a path that has no safe form");
+    else if (rc < 0)
+        exchange_refuse(x, CAUSE_RESOURCES_EXHAUSTED, "path: arena full");
+    return rc;
+}
+
+int exchange_add_request_field(struct exchange *x, struct str name, struct str value)
+{
+    int rc = http_head_add(&x->request, name, value);
+
+    if (rc < 0)
+        exchange_refuse(x, CAUSE_HEADER_TOO_LARGE, "no room for " STR_FMT, STR_ARG(name));
+    return rc;
+}
+
+int exchange_add_response_field(struct exchange *x, struct str name, struct str value)
+{
+    int rc = http_head_add(&x->response, name, value);
+
+    if (rc < 0)
+        exchange_refuse(x, CAUSE_HTTP_RESPONSE_HEADER_SECTION_SIZE, "no room for " STR_FMT,
+                        STR_ARG(name));
+    return rc;
+}
+
+/* (the invariant of reuse) A connection serves again only if both messages on it ended where they
+ * should, nothing came behind the response, and nobody asked to close. */
+static bool upstream_reusable(const struct exchange *x)
+{
+    enum pump_state pump = pump_state(&x->pump);
+
+    return x->source == RESPONSE_UPSTREAM && x->response_body.done && x->response.keep_alive &&
+           (pump == PUMP_NONE || pump == PUMP_SENT) && x->pump.writer.done &&
+           h1_reader_buffered(&x->upstream_reader) == 0 && !x->upstream_reader.eof;
+}
+
+void exchange_drop_upstream(struct exchange *x, bool keep)
+{
+    struct upstream_conn *uc;
+
+    if (pump_state(&x->pump) == PUMP_RUNNING) {
+        weir_scope_cancel(x->scope);
+        return;
+    }
+    uc = TAKE(x->upstream_conn);
+    if (uc == NULL)
+        return;
+    if (keep && upstream_reusable(x))
+        upstream_conn_keep(uc, &x->route->upstream->config->pool);
+    else
+        upstream_conn_close(uc, x->source != RESPONSE_UPSTREAM || !x->response_body.done);
+}

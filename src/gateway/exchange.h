@@ -1,0 +1,125 @@
+/* One request and its response on their way through the gateway. Lives on the stack of the
+ * connection's coroutine; the text in it points into the buffers of the connection's workspace, the
+ * arena, or the generation that it pins. */
+#ifndef WEIR_GATEWAY_EXCHANGE_H
+#define WEIR_GATEWAY_EXCHANGE_H
+
+#include <weir/scope.h>
+
+#include "base/arena.h"
+#include "gateway/generation.h"
+#include "gateway/pump.h"
+#include "gateway/vars.h"
+#include "gateway/workspace.h"
+#include "http/h1.h"
+#include "telemetry/access.h"
+
+struct conn;
+
+enum response_source {
+    RESPONSE_NONE,     /* not yet, or never: the connection is to be cut */
+    RESPONSE_OWN,      /* made here: x->response and x->own_body */
+    RESPONSE_UPSTREAM, /* x->response came from x->upstream_conn, its body follows there */
+    RESPONSE_TUNNEL,   /* 101: both connections become pipes */
+};
+
+#define REQUEST_ID_LEN 32
+
+struct exchange {
+    /* -- set when the exchange begins -- */
+    struct gateway *gateway;
+    struct conn *conn;
+    struct workspace *space;
+    struct h1_reader *reader; /* of the client's connection */
+    struct weir_scope *scope; /* owns the request pump; cancelled to end it */
+    struct arena arena;
+    int64_t start_ns;
+    int64_t end_ns; /* 0 until it has ended */
+
+    /* -- set when the head has been read and a generation pinned -- */
+    struct pin pin;
+    struct generation *generation;
+    bool trusted;    /* the client is a trusted proxy */
+    struct str host; /* lower case, without port */
+    uint16_t port;   /* that the client asked for */
+    struct str request_id;
+
+    /* -- set by matching -- */
+    const struct route *route; /* never NULL then: generation->no_route answers 404 */
+    struct vars vars;
+
+    /* -- the request as it will be sent on; filters change it -- */
+    struct str path;         /* canonical */
+    struct str query;        /* ptr NULL: none */
+    struct str forward_host; /* ptr NULL: the endpoint's address */
+    struct str upgrade;      /* protocols to offer; ptr NULL: none */
+    struct str body_piece;   /* the whole body, when body_whole */
+    bool body_whole;         /* it came with the head (or there is none): it can be sent again */
+
+    /* -- attempts: forward.c and retry.c -- */
+    struct upstream_conn *upstream_conn; /* of the current attempt; NULL: none */
+    struct endpoint *endpoint;           /* of the last attempt; NULL: none was usable */
+    bool attempt_running;                /* counted in endpoint.in_flight */
+    bool fresh;                          /* the next attempt: same endpoint, new connection */
+    struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
+    uint32_t tried_count;
+    enum retry_failure failure; /* how the last attempt failed; valid when attempt_cause is set */
+    enum cause attempt_cause;   /* CAUSE_NONE: it brought a response */
+    int64_t attempt_start_ns;
+    int64_t sent_ns;     /* when the head had been sent */
+    int64_t response_ns; /* when the response's head was here; 0: it never was */
+    int64_t deadline_ns; /* of all attempts; NS_NEVER until the request's last byte is sent */
+    bool in_budget;      /* entered the upstream's retry budget */
+
+    /* -- the response; filters change it -- */
+    enum response_source source;
+    int upstream_status;
+    uint64_t interim_bytes;   /* of 1xx responses, sent to the client */
+    uint64_t tunnel_bytes_in; /* from the client after a 101 */
+    struct str own_body;
+    enum cause cause;  /* why it failed or was refused */
+    struct str detail; /* more about it, for people */
+    bool close;        /* the client's connection ends with this exchange */
+    bool cut;          /* ... and visibly in the middle */
+
+    /* -- what follows is set up by whoever uses it first, never cleared as a whole -- */
+    struct h1_body request_body;
+    struct h1_body response_body;
+    struct h1_writer out;
+    struct pump pump;
+    struct h1_reader upstream_reader;
+    struct access_record record;
+    char request_id_text[REQUEST_ID_LEN];
+    struct http_head request; /* 3 KiB each */
+    struct http_head response;
+};
+
+/* Makes a response of our own out of a cause: its status, its name in X-Weir-Cause, a small JSON
+ * body with the request id. The first cause of an exchange stays. detail: for the log; may be
+ * NULL. Returns 0, so that a filter can end with it. */
+int exchange_refuse(struct exchange *x, enum cause cause, const char *detail_fmt, ...)
+    PRINTF_LIKE(3, 4);
+
+/* True when the response is a refusal of ours. */
+static inline bool exchange_refused(const struct exchange *x)
+{
+    return x->source == RESPONSE_OWN && x->cause != CAUSE_NONE;
+}
+
+/* A response of our own that is no failure (a redirect): the caller adds fields. Returns 0. */
+int exchange_answer(struct exchange *x, int status, struct str body);
+
+/* Replaces the path to be sent on. Brings it into canonical form again; -EINVAL (and the exchange
+ * is refused) when it has none. */
+int exchange_set_path(struct exchange *x, struct str path);
+
+/* Adds a field to the request or response; refuses the exchange when there are too many. */
+int exchange_add_request_field(struct exchange *x, struct str name, struct str value);
+int exchange_add_response_field(struct exchange *x, struct str name, struct str value);
+
+/* Ends the upstream's part in the exchange, if there is any: the connection is kept if that was
+ * asked for and may be, else closed. While the pump still uses it, only tells the pump to end: the
+ * call is repeated when the scope has been left. */
+void exchange_drop_upstream(struct exchange *x, bool keep);
+
+#endif

@@ -1,0 +1,209 @@
+/* The first steps of an exchange: its head, what is refused at the door, and its route. */
+#include "base/duration.h"
+#include "gateway/gateway_impl.h"
+#include "gateway/path.h"
+#include "gateway/serve.h"
+
+#define REQUEST_ID_MAX 128
+#define ARENA_MAX      (256 * KIB)
+
+/* What a refusal of a head that could not be read needs to find. */
+static void empty_request(struct http_head *h)
+{
+    h->method = HTTP_OTHER;
+    h->method_text = h->path = h->authority = h->target = STR("");
+    h->query = STR_NULL;
+    h->version_minor = 1;
+    h->keep_alive = h->upgrade = h->expect_continue = h->te_trailers = false;
+    h->body = HTTP_BODY_NONE;
+    h->field_count = 0;
+    h->head_bytes = 0;
+    h->seen = 0;
+    h->status = 0;
+}
+
+void exchange_begin(struct exchange *x, struct serving *s)
+{
+    /* The heads stay as they are: they are large, and written before they are read. */
+    memset(x, 0, offsetof(struct exchange, request_body));
+    x->gateway = s->gateway;
+    x->conn = s->conn;
+    x->space = s->space;
+    x->reader = &s->reader;
+    x->start_ns = s->now_ns;
+    x->upgrade = x->query = x->forward_host = x->detail = STR_NULL;
+    arena_init(&x->arena, s->space->arena_buf, ARENA_FIRST_BYTES, ARENA_MAX);
+    x->request_body.done = false;
+    x->request_body.wire_bytes = 0;
+    x->out = (struct h1_writer){0};
+    x->pump = (struct pump){0};
+    x->response_body.done = false;
+    x->record.attempt_count = 0;
+    x->record.upstream_reused = false;
+    x->record.connect_ns = -1;
+    empty_request(&x->request);
+}
+
+/* The id of a trusted proxy is kept, so that one id goes through all of them. */
+static void choose_request_id(struct exchange *x)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct http_field *f = x->trusted ? http_head_find_id(&x->request, HTTP_F_X_REQUEST_ID) : NULL;
+
+    if (f != NULL && f->value_len != 0 && f->value_len <= REQUEST_ID_MAX) {
+        x->request_id = http_field_value(f);
+        return;
+    }
+    for (int i = 0; i < REQUEST_ID_LEN; i += 16) {
+        uint64_t r = runtime_random();
+
+        for (int j = 0; j < 16; j++, r >>= 4)
+            x->request_id_text[i + j] = digits[r & 15];
+    }
+    x->request_id = str_n(x->request_id_text, REQUEST_ID_LEN);
+}
+
+static bool peer_trusted(struct exchange *x)
+{
+    for (uint32_t i = 0; i < x->generation->trusted_count; i++) {
+        if (cidr_has(&x->generation->trusted[i], stream_peer(x->reader->stream)))
+            return true;
+    }
+    return false;
+}
+
+static int pin(struct exchange *x)
+{
+    x->pin = generation_pin(x->gateway);
+    x->generation = x->pin.generation;
+    if (x->generation == NULL)
+        return -ECANCELED;
+    x->route = &x->generation->no_route;
+    x->trusted = x->generation->trusted_count != 0 && peer_trusted(x);
+    return 0;
+}
+
+/* A head that is none: says so, if there is anybody to be told. */
+static int refuse_head(struct exchange *x, int rc, const struct h1_refusal *refusal)
+{
+    bool begun = h1_reader_buffered(x->reader) != 0;
+
+    empty_request(&x->request);
+    x->close = true;
+    choose_request_id(x);
+    if (rc == -EBADMSG)
+        return exchange_refuse(x, cause_of_refusal(refusal->status), "%s at byte %u", refusal->name,
+                               refusal->offset);
+    if (rc == -ETIMEDOUT && begun)
+        return exchange_refuse(x, CAUSE_CLIENT_HEADER_TIMEOUT, NULL);
+    if (begun && rc != -ECANCELED)
+        x->cause = CAUSE_CLIENT_CLOSED;
+    return rc;
+}
+
+int exchange_read_head(struct exchange *x, struct serving *s)
+{
+    struct h1_refusal refusal;
+    int rc = 0, pinned;
+
+    WEIR_DEADLINE (ns_add(s->now_ns, s->header_ns)) {
+        rc = h1_read_request(x->reader, &x->request, &refusal);
+    }
+    pinned = pin(x);
+    if (pinned < 0)
+        return pinned;
+    if (rc < 0)
+        return refuse_head(x, rc, &refusal);
+    h1_body_init(&x->request_body, x->reader, &x->request);
+    x->query = x->request.query;
+    choose_request_id(x);
+    return 0;
+}
+
+/* The host in lower case and without port; a dot at its end means the same host. */
+static int split_authority(struct exchange *x)
+{
+    struct str a = x->request.authority;
+    const char *colon = a.len != 0 ? memrchr(a.ptr, ':', a.len) : NULL;
+    uint64_t port;
+    char *lower;
+
+    x->port = 80;
+    if (colon != NULL && memchr(colon, ']', (size_t)(a.ptr + a.len - colon)) == NULL) {
+        if (str_to_u64(str_n(colon + 1, (size_t)(a.ptr + a.len - colon - 1)), 65535, &port) == 0)
+            x->port = (uint16_t)port;
+        a.len = (size_t)(colon - a.ptr);
+    }
+    if (a.len > 1 && a.ptr[a.len - 1] == '.')
+        a.len--;
+    lower = arena_alloc(&x->arena, a.len);
+    if (lower == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < a.len; i++)
+        lower[i] = ascii_lower(a.ptr[i]);
+    x->host = str_n(lower, a.len);
+    return 0;
+}
+
+static int refuse_and_close(struct exchange *x, enum cause cause, const char *why)
+{
+    x->close = true;
+    exchange_refuse(x, cause, "%s", why);
+    return -EINVAL;
+}
+
+/* What is not for routes to decide. */
+static int admit(struct exchange *x)
+{
+    uint64_t body_max = x->generation->config->limits.body_bytes;
+    int rc;
+
+    if (unlikely(x->request.method == HTTP_CONNECT || x->request.method == HTTP_TRACE))
+        return refuse_and_close(x, CAUSE_METHOD_NOT_ALLOWED, "this method is not forwarded");
+    if (unlikely(str_eq(x->request.path, STR("*")))) {
+        exchange_answer(x, 204, STR(""));
+        return -EINVAL;
+    }
+    if (body_max != 0 && x->request.body == HTTP_BODY_LENGTH &&
+        x->request.content_length > body_max)
+        return refuse_and_close(x, CAUSE_BODY_TOO_LARGE, "Content-Length is beyond limits.body");
+    rc = path_canonical(x->request.path, &x->arena, &x->path);
+    if (rc == -EINVAL)
+        return refuse_and_close(x, CAUSE_HTTP_REQUEST_ERROR, "the path has no safe form");
+    if (rc == 0)
+        rc = split_authority(x);
+    if (rc < 0)
+        return refuse_and_close(x, CAUSE_RESOURCES_EXHAUSTED, "the path does not fit the arena");
+    return 0;
+}
+
+/* A small body that came with its head can go out with it, and again if need be. */
+static void take_whole_body(struct exchange *x)
+{
+    x->body_piece = STR("");
+    if (x->request_body.done)
+        x->body_whole = true;
+    else if (x->request.body == HTTP_BODY_LENGTH &&
+             h1_reader_buffered(x->reader) >= x->request.content_length)
+        x->body_whole = h1_body_try_next(&x->request_body, &x->body_piece) > 0;
+}
+
+void exchange_match(struct exchange *x)
+{
+    struct match_input in;
+    int32_t index;
+
+    if (x->source != RESPONSE_NONE || admit(x) < 0)
+        return;
+    take_whole_body(x);
+    in = (struct match_input){
+        .head = &x->request,
+        .path = x->path,
+        .host = x->host,
+        .port = x->port,
+        .arena = &x->arena,
+    };
+    index = route_index_find(x->generation->index, &in, &x->vars);
+    if (index >= 0)
+        x->route = &x->generation->routes[index];
+}

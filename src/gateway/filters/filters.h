@@ -1,0 +1,42 @@
+/* The filters, one file each. What a filter of the configuration was made with is a struct
+ * filter_settings; chain_build.c fills it. */
+#ifndef WEIR_GATEWAY_FILTERS_FILTERS_H
+#define WEIR_GATEWAY_FILTERS_FILTERS_H
+
+#include "config/config.h"
+#include "gateway/chain.h"
+#include "gateway/replacement.h"
+#include "gateway/template.h"
+
+struct filter_settings {
+    const struct config_filter *config;
+    struct template value;
+    struct replacement replacement; /* RewritePath */
+};
+
+/* Always in the chain (chain_build.c says where and why). */
+filter_fn prepare_request; /* what a proxy must change in every request */
+filter_fn retry;           /* sends again what may be sent again */
+filter_fn forward;         /* the last: one attempt at one endpoint */
+
+/* The last one where there is no upstream. */
+filter_fn route_not_found;
+filter_fn destination_not_found;
+filter_fn answer_empty;
+
+/* Of the configuration. */
+filter_fn strip_prefix;
+filter_fn prefix_path;
+filter_fn set_path;
+filter_fn rewrite_path;
+filter_fn add_request_header;
+filter_fn set_request_header;
+filter_fn remove_request_header;
+filter_fn add_response_header;
+filter_fn set_response_header;
+filter_fn remove_response_header;
+filter_fn set_status;
+filter_fn redirect_to;
+filter_fn preserve_host_header;
+
+#endif

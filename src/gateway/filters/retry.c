@@ -1,0 +1,109 @@
+/* Sends again what may be sent again: policy/retry.h decides, this loops. Every request of the
+ * upstream counts towards its budget while it is in flight, every retry against it. */
+#include "base/duration.h"
+#include "gateway/attempt.h"
+#include "gateway/filters/filters.h"
+#include "gateway/gateway_impl.h"
+
+static struct retry_decision decide(struct exchange *x)
+{
+    const struct upstream *u = x->route->upstream;
+    struct retry_attempt a = {
+        .failure = x->failure,
+        .attempts = x->record.attempt_count,
+        .sent_bytes = x->pump.writer.sent_bytes,
+        .idempotent = http_method_idempotent(x->request.method),
+        .reused = x->record.upstream_reused,
+        .response_started = x->interim_bytes != 0,
+        .body_replayable = x->body_whole || x->request_body.received == 0,
+        .others = attempt_others(x),
+        .now_ns = runtime_now_coarse(),
+        .deadline_ns = x->deadline_ns,
+        .random = runtime_random(),
+    };
+
+    if (pump_state(&x->pump) != PUMP_NONE)
+        a.body_replayable = false; /* it may hold a piece in its hands */
+    return retry_decide(&a, &u->retry, &u->state->budget);
+}
+
+/* When attempts failed for several causes, none of them is the whole truth. */
+static enum cause cause_of_all(const struct exchange *x, enum retry_verdict verdict)
+{
+    uint32_t n = MIN(x->record.attempt_count, (uint32_t)ACCESS_ATTEMPTS_MAX);
+
+    if (verdict != RETRY_NO_ATTEMPTS || x->attempt_cause == CAUSE_DEADLINE_EXCEEDED)
+        return x->attempt_cause;
+    for (uint32_t i = 0; i < n; i++) {
+        if (x->record.attempts[i].outcome != x->attempt_cause)
+            return CAUSE_RETRY_EXHAUSTED;
+    }
+    return x->attempt_cause;
+}
+
+static int give_up(struct exchange *x, enum retry_verdict verdict)
+{
+    struct upstream_state *state = x->route->upstream->state;
+    enum cause cause = cause_of_all(x, verdict);
+    uint32_t n = MIN(x->record.attempt_count, (uint32_t)ACCESS_ATTEMPTS_MAX);
+
+    if (n != 0)
+        x->record.attempts[n - 1].not_again = retry_verdict_text(verdict);
+    if (x->failure != RETRY_CLIENT && verdict != RETRY_NO_OFF && n != 0)
+        metric_inc(state->retries_refused[verdict]);
+    if (cause_status(cause) == 0 || cause == CAUSE_CLIENT_CLOSED) {
+        x->cause = cause; /* nobody is there to be told */
+        x->cut = true;
+        return -ECONNRESET;
+    }
+    return exchange_refuse(x, cause, x->detail.ptr != NULL ? STR_FMT : NULL, STR_ARG(x->detail));
+}
+
+/* The time before the next attempt. */
+static int back_off(struct exchange *x, int64_t ns)
+{
+    int rc = 0;
+
+    if (ns == 0)
+        return 0;
+    WEIR_DEADLINE (x->deadline_ns) {
+        rc = weir_sleep(ns);
+    }
+    return rc;
+}
+
+int retry(struct exchange *x, const struct chain *next)
+{
+    const struct upstream *u = x->route->upstream;
+    struct upstream_state *state = u->state;
+    bool again = false;
+
+    retry_budget_enter(&state->budget);
+    x->in_budget = true;
+    x->deadline_ns =
+        x->body_whole ? ns_add(x->start_ns, x->route->config->timeouts.total_ns) : NS_NEVER;
+    for (;;) {
+        struct retry_decision d;
+        int rc = chain_next(next, x);
+
+        if (again)
+            retry_budget_give(&state->budget);
+        if (rc < 0 || x->attempt_cause == CAUSE_NONE)
+            return rc;
+        if (x->endpoint == NULL)
+            return exchange_refuse(x, CAUSE_DESTINATION_UNAVAILABLE, NULL);
+        d = decide(x);
+        if (!retry_yes(d.verdict))
+            return give_up(x, d.verdict);
+        again = true;
+        metric_inc(state->retries);
+        atomic_fetch_add_explicit(&state->retries_total, 1, memory_order_relaxed);
+        x->fresh = d.verdict == RETRY_SAME;
+        rc = back_off(x, d.backoff_ns);
+        if (rc < 0) {
+            retry_budget_give(&state->budget);
+            return exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING,
+                                   NULL);
+        }
+    }
+}

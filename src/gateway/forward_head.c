@@ -1,0 +1,89 @@
+/* Heads that go out: see forward_head.h. */
+#include "gateway/forward_head.h"
+
+#include "base/duration.h"
+#include "gateway/gateway_impl.h"
+
+static struct buf head_buf(struct exchange *x)
+{
+    return buf_on(x->space->head_buf, x->space->head_bytes);
+}
+
+static int done(const struct buf *out, struct str *ret)
+{
+    *ret = buf_str(out);
+    return out->overflow ? -ENOBUFS : 0;
+}
+
+int forward_head_request(struct exchange *x, struct str *ret)
+{
+    struct buf out = head_buf(x);
+    struct str host = x->forward_host.ptr != NULL ? x->forward_host : x->endpoint->host;
+
+    buf_puts(&out, x->request.method_text);
+    buf_putc(&out, ' ');
+    buf_puts(&out, x->path);
+    if (x->query.ptr != NULL) {
+        buf_putc(&out, '?');
+        buf_puts(&out, x->query);
+    }
+    buf_lit(&out, " HTTP/1.1\r\nHost: ");
+    buf_puts(&out, host);
+    buf_lit(&out, "\r\n");
+    h1_put_fields(&out, &x->request);
+    h1_put_framing(&out, x->request.body, x->request.content_length);
+    if (x->upgrade.ptr != NULL) {
+        buf_lit(&out, "Connection: Upgrade\r\nUpgrade: ");
+        buf_puts(&out, x->upgrade);
+        buf_lit(&out, "\r\n");
+    } else if (x->request.te_trailers) {
+        buf_lit(&out, "Connection: TE\r\nTE: trailers\r\n");
+    }
+    h1_put_end(&out);
+    return done(&out, ret);
+}
+
+static void put_date(struct buf *out)
+{
+    char date[HTTP_DATE_LEN];
+
+    http_date_format(world_wall_ns(runtime_world()) / NS_PER_SEC, date);
+    buf_lit(out, "Date: ");
+    buf_put(out, date, sizeof(date));
+    buf_lit(out, "\r\n");
+}
+
+int forward_head_response(struct exchange *x, enum http_body_kind kind, uint64_t content_length,
+                          struct str *ret)
+{
+    struct buf out = head_buf(x);
+
+    h1_put_status_line(&out, x->response.status);
+    h1_put_fields(&out, &x->response);
+    if (x->source == RESPONSE_OWN)
+        put_date(&out);
+    if (x->request_id.len != 0)
+        h1_put_field(&out, STR("X-Request-Id"), x->request_id);
+    h1_put_framing(&out, kind, content_length);
+    if (x->source == RESPONSE_TUNNEL) {
+        buf_lit(&out, "Connection: Upgrade\r\nUpgrade: ");
+        buf_puts(&out, x->upgrade);
+        buf_lit(&out, "\r\n");
+    } else if (x->close) {
+        buf_lit(&out, "Connection: close\r\n");
+    } else if (x->request.version_minor == 0) {
+        buf_lit(&out, "Connection: keep-alive\r\n");
+    }
+    h1_put_end(&out);
+    return done(&out, ret);
+}
+
+int forward_head_interim(struct exchange *x, struct str *ret)
+{
+    struct buf out = head_buf(x);
+
+    h1_put_status_line(&out, x->response.status);
+    h1_put_fields(&out, &x->response);
+    h1_put_end(&out);
+    return done(&out, ret);
+}

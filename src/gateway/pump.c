@@ -1,0 +1,119 @@
+/* Request bodies on their way to the endpoint: see pump.h. */
+#include "gateway/pump.h"
+
+#include "base/duration.h"
+#include "gateway/exchange.h"
+#include "gateway/gateway_impl.h"
+
+static void end(struct pump *p, enum pump_state state)
+{
+    atomic_store_explicit(&p->progress_ns, runtime_now_coarse(), memory_order_relaxed);
+    atomic_store_explicit(&p->state, state, memory_order_release);
+}
+
+static void fail(struct exchange *x, enum cause cause, const char *detail)
+{
+    x->pump.cause = cause;
+    x->pump.detail = detail;
+    end(&x->pump, PUMP_FAILED);
+}
+
+/* The client's part is broken: there is nothing to wait for any more. */
+static void client_failed(struct exchange *x, int rc)
+{
+    enum cause cause = CAUSE_CLIENT_CLOSED;
+    const char *detail = "the body ended early";
+
+    if (rc == -EBADMSG) {
+        cause = CAUSE_CLIENT_BODY_ERROR;
+        detail = x->request_body.refusal.name;
+    } else if (rc == -ETIMEDOUT) {
+        cause = CAUSE_CLIENT_BODY_TIMEOUT;
+        detail = "the client stopped sending the body";
+    } else if (rc == -EFBIG) {
+        cause = CAUSE_BODY_TOO_LARGE;
+        detail = "more than limits.body";
+    } else if (rc == -ECANCELED) {
+        cause = CAUSE_NONE; /* whoever cancelled knows why */
+        detail = NULL;
+    }
+    fail(x, cause, detail);
+    if (rc != -ECANCELED)
+        weir_scope_cancel(x->scope);
+}
+
+static void endpoint_failed(struct exchange *x, int rc)
+{
+    enum cause cause = CAUSE_CONNECTION_TERMINATED;
+
+    if (rc == -ETIMEDOUT)
+        cause = CAUSE_CONNECTION_WRITE_TIMEOUT;
+    else if (rc == -ECANCELED)
+        cause = CAUSE_NONE;
+    fail(x, cause, "the endpoint took no more of the body");
+}
+
+static ssize_t next_piece(struct exchange *x, struct str *piece)
+{
+    uint64_t max = x->generation->config->limits.body_bytes;
+    ssize_t n = h1_body_try_next(&x->request_body, piece);
+
+    if (n == -EAGAIN) {
+        WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->generation->config->client.body_ns)) {
+            n = h1_body_next(&x->request_body, piece);
+        }
+    }
+    if (n == 0)
+        *piece = STR("");
+    if (n >= 0 && max != 0 && x->request_body.received > max)
+        return -EFBIG;
+    return n;
+}
+
+static int send_piece(struct exchange *x, struct str piece)
+{
+    int rc = 0;
+
+    WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->route->config->timeouts.read_ns)) {
+        rc = h1_writer_send(&x->pump.writer, STR(""), piece, x->request_body.done,
+                            x->request_body.trailers);
+    }
+    return rc;
+}
+
+static void pump_main(void *arg)
+{
+    struct exchange *x = arg;
+    struct str piece;
+
+    for (;;) {
+        ssize_t n = next_piece(x, &piece);
+        int rc;
+
+        if (n < 0) {
+            client_failed(x, (int)n);
+            return;
+        }
+        rc = send_piece(x, piece);
+        if (rc < 0) {
+            endpoint_failed(x, rc);
+            return;
+        }
+        atomic_store_explicit(&x->pump.progress_ns, runtime_now_coarse(), memory_order_relaxed);
+        if (x->request_body.done)
+            break;
+    }
+    end(&x->pump, PUMP_SENT);
+}
+
+int pump_start(struct exchange *x)
+{
+    int rc;
+
+    atomic_store_explicit(&x->pump.progress_ns, runtime_now_coarse(), memory_order_relaxed);
+    atomic_store_explicit(&x->pump.state, PUMP_RUNNING, memory_order_relaxed);
+    rc = weir_scope_go(x->scope, "request body", pump_main, x);
+    if (rc < 0)
+        atomic_store_explicit(&x->pump.state, PUMP_FAILED, memory_order_relaxed);
+    return rc;
+}

@@ -1,0 +1,55 @@
+/* The life of a request, from its first byte to its last. */
+#include "gateway/serve.h"
+
+#include "base/duration.h"
+#include "gateway/attempt.h"
+#include "gateway/gateway_impl.h"
+#include "gateway/respond.h"
+
+static int serving_begin(struct serving *s, struct gateway *g, struct conn *c)
+{
+    struct pin pin = generation_pin(g);
+    struct generation *gen = pin.generation;
+
+    if (gen == NULL)
+        return -ECANCELED;
+    s->gateway = g;
+    s->conn = c;
+    s->limits = gen->limits;
+    s->header_ns = gen->config->client.header_ns;
+    s->space = workspace_get(&g->workspaces, gen->buffer_class);
+    generation_unpin(&pin);
+    if (s->space == NULL)
+        return -ENOMEM;
+    h1_reader_init(&s->reader, c->stream, s->space->client_buf, s->space->reader_bytes, &s->limits);
+    s->now_ns = weir_now();
+    return 0;
+}
+
+static void serving_end(struct serving *s)
+{
+    workspace_put(&s->gateway->workspaces, s->space);
+}
+
+/* The whole of it: reads a head, pins the configuration, matches, runs the route's chain, answers,
+ * and goes on with the next request if it is already here. */
+bool gateway_serve(struct gateway *g, struct conn *c)
+{
+    struct serving s;
+    bool again;
+
+    if (serving_begin(&s, g, c) < 0)
+        return false;
+    do {
+        struct exchange x;
+
+        exchange_begin(&x, &s);
+        if (exchange_read_head(&x, &s) == 0) { /* pins the generation */
+            exchange_match(&x);                /* always finds a route, if only to say 404 */
+            exchange_run(&x);                  /* chain and response */
+        }
+        again = exchange_finish(&x, &s);
+    } while (again && h1_reader_buffered(&s.reader) != 0);
+    serving_end(&s);
+    return again;
+}
