@@ -45,7 +45,7 @@ extern struct lab *lab_now;
         }                                                                                          \
     } while (0)
 
-/* Runs body with this seed. No socket may be left open. */
+/* Runs body with this seed; 0: in the real world, on two processors. No socket may be left open. */
 void lab_run(uint64_t seed, void (*body)(struct lab *lab));
 /* The same for seeds 1..count. */
 void lab_run_seeds(uint64_t count, void (*body)(struct lab *lab));
