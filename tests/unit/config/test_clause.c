@@ -92,8 +92,8 @@ static void a_filter_reads_the_same_in_all_forms(void **state)
     static const char *const forms[] = {
         "AddResponseHeader=X-A, b {segment}, false",
         "{name: AddResponseHeader, args: {name: X-A, value: 'b {segment}', override: false}}",
-        "{name: AddResponseHeader, args: {_genkey_0: X-A, _genkey_1: 'b {segment}', _genkey_2: "
-        "false}}",
+        ("{name: AddResponseHeader, args: {_genkey_0: X-A, _genkey_1: 'b {segment}', "
+         "_genkey_2: false}}"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
