@@ -1,13 +1,13 @@
 /* Matching of path and host patterns: see pattern.h; compiling is in pattern_compile.c. */
 #include "gateway/pattern.h"
+#include "gateway/expression.h"
 #include "gateway/path.h"
-#include "gateway/regex.h"
 
 static bool regex_segment(const struct segment *s, struct str text, struct arena *a, struct vars *v)
 {
-    struct regex_match m;
+    struct expression_match m;
 
-    if (regex_match(s->regex, text, 0, true, a, &m) != 1)
+    if (expression_match(s->regex, text, 0, true, a, &m) != 1)
         return false;
     for (uint32_t i = 0; i < s->name_count; i++) {
         size_t from = m.groups[i + 1].from;

@@ -1,7 +1,7 @@
 /* From the text of a pattern to its segments: see pattern.h. */
+#include "gateway/expression.h"
 #include "gateway/path.h"
 #include "gateway/pattern.h"
-#include "gateway/regex.h"
 
 #define SEGMENTS_MAX 64
 
@@ -77,7 +77,7 @@ static int put_variable(struct compiler *c, struct text *re, struct segment *seg
 
     if (!is_name(name))
         return refuse(c, "a variable's name must be letters, digits, '_', '-' and '.'");
-    if (seg->name_count + 1 >= REGEX_GROUPS_MAX)
+    if (seg->name_count + 1 >= EXPRESSION_GROUPS_MAX)
         return refuse(c, "too many variables in one segment");
     text_put(re, "(", 1);
     if (colon < 0)
@@ -129,15 +129,15 @@ static int compile_mixture(struct compiler *c, struct segment *seg, struct str s
     int rc;
 
     seg->kind = SEGMENT_REGEX;
-    seg->names = arena_alloc(c->arena, REGEX_GROUPS_MAX * sizeof(*seg->names));
+    seg->names = arena_alloc(c->arena, EXPRESSION_GROUPS_MAX * sizeof(*seg->names));
     if (seg->names == NULL)
         return -ENOMEM;
     rc = put_mixture(c, &re, seg, s);
     if (rc == 0 && re.overflow)
         rc = -ENOMEM;
     if (rc == 0)
-        rc = regex_compile(str_n(re.ptr, re.len), c->arena, &seg->regex, &c->message, &at);
-    if (rc == 0 && regex_groups(seg->regex) != seg->name_count)
+        rc = expression_compile(str_n(re.ptr, re.len), c->arena, &seg->regex, &c->message, &at);
+    if (rc == 0 && expression_groups(seg->regex) != seg->name_count)
         rc = refuse(c, "groups inside a variable's expression must be written (?:...)");
     text_done(&re);
     return rc;
@@ -227,12 +227,12 @@ static int compile_segments(struct compiler *c, struct str s, char separator)
         }
         if (i < s.len && s.ptr[i] != separator)
             continue;
-        if (i == from)
-            return refuse(c, c->host ? "an empty label" : "an empty segment");
-        rc = compile_segment(c, str_n(s.ptr + from, i - from));
+        if (i == from && c->host)
+            return refuse(c, "an empty label");
+        rc = i == from ? 0 : compile_segment(c, str_n(s.ptr + from, i - from));
         if (rc < 0)
             return rc;
-        from = i + 1;
+        from = i + 1; /* several slashes are one, as in the paths that come */
     }
     return 0;
 }
@@ -253,7 +253,7 @@ static int finish(struct compiler *c, int rc, struct pattern *p, const char **re
         rc = -ENOMEM;
     }
     for (uint32_t i = 0; i < c->count; i++)
-        regex_free(c->segments[i].regex);
+        expression_free(c->segments[i].regex);
     *ret_message = rc == -ENOMEM ? "out of memory" : c->message;
     return rc;
 }
@@ -326,5 +326,5 @@ int pattern_compile_host(struct str text, struct arena *a, struct pattern *ret,
 void pattern_done(struct pattern *p)
 {
     for (uint32_t i = 0; i < p->segment_count; i++)
-        regex_free(p->segments[i].regex);
+        expression_free(p->segments[i].regex);
 }

@@ -1,7 +1,7 @@
 /* Evaluating predicates: see predicate.h. */
 #include "gateway/predicate.h"
+#include "gateway/expression.h"
 #include "gateway/path.h"
-#include "gateway/regex.h"
 
 int predicate_compile(const struct config_predicate *c, struct arena *a, struct predicate *ret,
                       const char **ret_message)
@@ -60,7 +60,7 @@ static bool method_holds(const struct config_predicate *c, const struct match_in
 
 static bool value_holds(const struct config_predicate *c, struct str value, struct arena *a)
 {
-    return c->regex == NULL || regex_match(c->regex->code, value, 0, true, a, NULL) == 1;
+    return c->regex == NULL || expression_match(c->regex->code, value, 0, true, a, NULL) == 1;
 }
 
 /* The whole value of a line, or one element of it when it is a list. */

@@ -1,7 +1,7 @@
 /* Replacing by regular expression: see replacement.h. */
 #include "gateway/replacement.h"
 
-#include "gateway/regex.h"
+#include "gateway/expression.h"
 
 struct parser {
     struct str text;
@@ -25,7 +25,8 @@ static void flush(struct parser *p)
 
 static int add_group(struct parser *p, int group)
 {
-    if (group < 0 || (uint32_t)group > regex_groups(p->regex) || group >= REGEX_GROUPS_MAX) {
+    if (group < 0 || (uint32_t)group > expression_groups(p->regex) ||
+        group >= EXPRESSION_GROUPS_MAX) {
         p->message = "the replacement names a group that the expression does not have";
         return -EINVAL;
     }
@@ -42,7 +43,7 @@ static int parse_number(struct parser *p)
     while (p->at < p->text.len && p->text.ptr[p->at] >= '0' && p->text.ptr[p->at] <= '9') {
         int longer = group * 10 + (p->text.ptr[p->at] - '0');
 
-        if ((uint32_t)longer > regex_groups(p->regex))
+        if ((uint32_t)longer > expression_groups(p->regex))
             break;
         group = longer;
         p->at++;
@@ -66,7 +67,7 @@ static int parse_dollar(struct parser *p)
         return -EINVAL;
     }
     p->at += (size_t)close + 1;
-    return add_group(p, regex_group_of(p->regex, str_n(rest.ptr + 1, (size_t)close - 1)));
+    return add_group(p, expression_group_of(p->regex, str_n(rest.ptr + 1, (size_t)close - 1)));
 }
 
 int replacement_compile(const void *regex, struct str text, struct arena *a,
@@ -100,8 +101,8 @@ int replacement_compile(const void *regex, struct str text, struct arena *a,
     return 0;
 }
 
-static void put_replaced(const struct replacement *r, struct str s, const struct regex_match *m,
-                         struct buf *out)
+static void put_replaced(const struct replacement *r, struct str s,
+                         const struct expression_match *m, struct buf *out)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         int group = r->pieces[i].group;
@@ -117,12 +118,12 @@ static void put_replaced(const struct replacement *r, struct str s, const struct
 int replacement_apply(const struct replacement *r, struct str s, size_t max, struct arena *a,
                       struct str *ret)
 {
-    struct regex_match m;
+    struct expression_match m;
     size_t at = 0, copied = 0;
     struct buf out = {0};
     int rc = 0;
 
-    while (at <= s.len && (rc = regex_match(r->regex, s, at, false, a, &m)) == 1) {
+    while (at <= s.len && (rc = expression_match(r->regex, s, at, false, a, &m)) == 1) {
         if (out.ptr == NULL) {
             void *mem = arena_alloc(a, max);
 

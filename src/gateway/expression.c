@@ -1,8 +1,8 @@
-/* Regular expressions on top of PCRE2: see regex.h. */
+/* Regular expressions on top of PCRE2: see expression.h. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "gateway/regex.h"
+#include "gateway/expression.h"
 
 /* Steps: enough for honest patterns on 8 KiB of text, a few milliseconds for hostile ones. */
 #define MATCH_LIMIT    100000
@@ -18,8 +18,8 @@ static void give_back(void *mem, void *arg)
 {
 }
 
-int regex_compile(struct str pattern, struct arena *a, void **ret_code, const char **ret_message,
-                  size_t *ret_at)
+int expression_compile(struct str pattern, struct arena *a, void **ret_code,
+                       const char **ret_message, size_t *ret_at)
 {
     int code;
     PCRE2_SIZE at = 0;
@@ -38,12 +38,12 @@ int regex_compile(struct str pattern, struct arena *a, void **ret_code, const ch
     return 0;
 }
 
-void regex_free(void *code)
+void expression_free(void *code)
 {
     pcre2_code_free(code);
 }
 
-uint32_t regex_groups(const void *code)
+uint32_t expression_groups(const void *code)
 {
     uint32_t count = 0;
 
@@ -51,7 +51,7 @@ uint32_t regex_groups(const void *code)
     return count;
 }
 
-int regex_group_of(const void *code, struct str name)
+int expression_group_of(const void *code, struct str name)
 {
     char text[33];
     int number;
@@ -64,12 +64,12 @@ int regex_group_of(const void *code, struct str name)
     return number < 0 ? -ENOENT : number;
 }
 
-static void copy_groups(pcre2_match_data *data, int count, struct regex_match *ret)
+static void copy_groups(pcre2_match_data *data, int count, struct expression_match *ret)
 {
     const PCRE2_SIZE *pairs = pcre2_get_ovector_pointer(data);
 
-    ret->count = (uint32_t)MIN(count, REGEX_GROUPS_MAX);
-    for (uint32_t i = 0; i < REGEX_GROUPS_MAX; i++) {
+    ret->count = (uint32_t)MIN(count, EXPRESSION_GROUPS_MAX);
+    for (uint32_t i = 0; i < EXPRESSION_GROUPS_MAX; i++) {
         bool took_part = i < ret->count && pairs[2 * i] != PCRE2_UNSET;
 
         ret->groups[i].from = took_part ? pairs[2 * i] : SIZE_MAX;
@@ -77,12 +77,12 @@ static void copy_groups(pcre2_match_data *data, int count, struct regex_match *r
     }
 }
 
-int regex_match(const void *code, struct str s, size_t offset, bool whole, struct arena *a,
-                struct regex_match *ret)
+int expression_match(const void *code, struct str s, size_t offset, bool whole, struct arena *a,
+                     struct expression_match *ret)
 {
     pcre2_general_context *memory = pcre2_general_context_create(take, give_back, a);
     pcre2_match_context *limits = memory ? pcre2_match_context_create(memory) : NULL;
-    pcre2_match_data *data = limits ? pcre2_match_data_create(REGEX_GROUPS_MAX, memory) : NULL;
+    pcre2_match_data *data = limits ? pcre2_match_data_create(EXPRESSION_GROUPS_MAX, memory) : NULL;
     int rc;
 
     if (data == NULL)
@@ -97,6 +97,6 @@ int regex_match(const void *code, struct str s, size_t offset, bool whole, struc
     if (rc < 0)
         return -EDOM;
     if (ret != NULL)
-        copy_groups(data, rc == 0 ? REGEX_GROUPS_MAX : rc, ret);
+        copy_groups(data, rc == 0 ? EXPRESSION_GROUPS_MAX : rc, ret);
     return 1;
 }
