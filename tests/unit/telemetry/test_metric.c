@@ -98,6 +98,40 @@ static void test_sums_are_exact_over_threads(void **state)
     metric_put(m[1]);
 }
 
+static void add_and_yield(void *arg)
+{
+    struct metric **m = arg;
+
+    for (int i = 0; i < 2000; i++) {
+        metric_inc(m[0]);
+        metric_observe(m[1], i);
+        if (i % 50 == 0)
+            weir_yield();
+    }
+}
+
+static int count_on_all_processors(void *arg)
+{
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(weir_scope_go(s, "count", add_and_yield, arg), 0);
+    }
+    return 0;
+}
+
+static void test_sums_are_exact_over_processors(void **state)
+{
+    struct weir_options o = {.size = sizeof(o), .workers = 4};
+    struct metric *m[2] = {metric_get1(METRIC_RECEIVED_BYTES, STR("p")),
+                           metric_get1(METRIC_REQUEST_DURATION, STR("p"))};
+
+    assert_int_equal(weir_main(count_on_all_processors, m, &o), 0);
+    assert_int_equal(metric_value(m[0]), 200000);
+    assert_int_equal(metric_value(m[1]), 200000);
+    metric_put(m[0]);
+    metric_put(m[1]);
+}
+
 static void *get_and_put(void *arg)
 {
     char name[32];
@@ -233,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_values_of_a_freed_series_are_not_seen_by_its_successor),
         cmocka_unit_test(test_gauges_go_up_and_down_and_are_set),
         cmocka_unit_test(test_sums_are_exact_over_threads),
+        cmocka_unit_test(test_sums_are_exact_over_processors),
         cmocka_unit_test(test_series_may_be_made_and_dropped_from_all_threads),
         cmocka_unit_test(test_beyond_the_bound_counting_goes_on_into_the_void),
         cmocka_unit_test(test_a_visit_collects_and_shows_series_in_order),
