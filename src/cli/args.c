@@ -152,6 +152,26 @@ static int parse_one(struct parse *p, const char *arg, bool *only_operands)
     return arg[1] == '-' ? parse_long(p, arg) : parse_short(p, arg);
 }
 
+static int check_required(const struct args_spec *spec, const struct args *a,
+                          char error[static ARGS_ERROR_MAX])
+{
+    const char *missing = spec->operands[a->operand_count];
+
+    for (int i = 0; spec->options[i].name != NULL; i++) {
+        const struct args_option *o = &spec->options[i];
+
+        if (o->required && a->values[i] == NULL) {
+            snprintf(error, ARGS_ERROR_MAX, "missing option: -%c %s", o->letter, o->value);
+            return -EINVAL;
+        }
+    }
+    if (missing != NULL && missing[0] != '[') {
+        snprintf(error, ARGS_ERROR_MAX, "missing argument: %s", missing);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int args_parse(const struct args_spec *spec, int argc, char *const *argv, struct args *ret,
                char error[static ARGS_ERROR_MAX])
 {
@@ -171,13 +191,10 @@ int args_parse(const struct args_spec *spec, int argc, char *const *argv, struct
         if (rc < 0)
             return rc;
     }
-    const char *missing = spec->operands[out.operand_count];
-    if (missing != NULL && missing[0] != '[') {
-        snprintf(error, ARGS_ERROR_MAX, "missing argument: %s", missing);
-        return -EINVAL;
-    }
-    *ret = out;
-    return 0;
+    int rc = check_required(spec, &out, error);
+    if (rc == 0)
+        *ret = out;
+    return rc;
 }
 
 const char *args_value(const struct args_spec *spec, const struct args *a, const char *name)

@@ -14,6 +14,7 @@ struct args_option {
     char letter;       /* short form; 0: none */
     const char *value; /* what the value is called in the usage; NULL: a flag */
     const char *help;  /* one line */
+    bool required;
 };
 
 struct args_spec {

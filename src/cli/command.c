@@ -41,10 +41,23 @@ static void write_option(const struct args_option *o, struct text *out)
     text_printf(out, "  %-22s %s\n", left, o->help);
 }
 
+static bool has_optional(const struct command *c)
+{
+    for (const struct args_option *o = c->args.options; o->name != NULL; o++) {
+        if (!o->required)
+            return true;
+    }
+    return false;
+}
+
 void command_write_usage(const struct command *c, struct text *out)
 {
     text_printf(out, "Usage: weir %s", c->name);
-    if (c->args.options[0].name != NULL)
+    for (const struct args_option *o = c->args.options; o->name != NULL; o++) {
+        if (o->required)
+            text_printf(out, " -%c %s", o->letter, o->value);
+    }
+    if (has_optional(c))
         text_printf(out, " [OPTIONS]");
     for (size_t i = 0; c->args.operands[i] != NULL; i++)
         text_printf(out, " %s", c->args.operands[i]);

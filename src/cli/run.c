@@ -5,18 +5,14 @@
 #include "control/lifecycle.h"
 
 static const struct args_option options[] = {
-    {"config", 'c', "FILE", "the configuration (required)"},
+    {"config", 'c', "FILE", "the configuration", .required = true},
     {0},
 };
 
 static int run_run(const struct args *a)
 {
-    const char *path = args_value(&command_run.args, a, "config");
-
-    if (path == NULL)
-        return command_usage_error("run", "no configuration given: weir run -c FILE");
     const struct lifecycle_options o = {
-        .config_path = path,
+        .config_path = args_value(&command_run.args, a, "config"),
         .version = STR(WEIR_VERSION),
         .log_plain = isatty(STDERR_FILENO) == 1,
     };

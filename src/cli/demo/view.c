@@ -51,7 +51,7 @@ static void render_header(const struct demo_view *v, struct canvas *c)
     const struct demo_totals *t = &v->totals;
 
     canvas_put(c, STYLE_BOLD, " weir demo");
-    canvas_put(c, STYLE_PLAIN, "   gateway http://%s   admin http://%s   ", v->gateway, v->admin);
+    canvas_put(c, STYLE_PLAIN, "  gateway http://%s  admin http://%s  ", v->gateway, v->admin);
     put_clock(c, STYLE_DIM, v->elapsed_ns);
     canvas_newline(c);
     canvas_put(c, STYLE_PLAIN, " %.0f req/s  %llu requests  %llu retries  ", v->rate,

@@ -96,6 +96,15 @@ static void mistakes_are_named(void **state)
     assert_refused(PARSE("-q"), error, "missing argument: FILE");
 }
 
+static void a_required_option_is_asked_for(void **state)
+{
+    char error[ARGS_ERROR_MAX];
+    struct args a;
+
+    assert_refused(args_parse(&command_run.args, 0, NULL, &a, error), error,
+                   "missing option: -c FILE");
+}
+
 static void numbers_outside_their_range_are_refused(void **state)
 {
     char error[ARGS_ERROR_MAX];
@@ -146,6 +155,7 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(help_wins_over_what_is_missing),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(a_required_option_is_asked_for),
         cmocka_unit_test(numbers_outside_their_range_are_refused),
         cmocka_unit_test(the_nearest_command_is_what_was_meant),
         cmocka_unit_test(every_command_explains_itself_within_90_columns),
