@@ -14,6 +14,7 @@ enum {
 #else
     CO_MAX_DEFAULT = 1 << 20,
 #endif
+    CO_MAX_LEAST = 1024,
     STACK_DEFAULT = 256 * 1024,
     END_ROUNDS_SIMULATED = 10000, /* then what is left will never end */
 };
@@ -161,6 +162,19 @@ static void teardown(void)
     stack_arena_close();
 }
 
+/* The default takes what address space there is: less under a limit, or under valgrind. */
+static int open_arena(const struct weir_options *o)
+{
+    size_t slot = o->stack_bytes != 0 ? o->stack_bytes : STACK_DEFAULT;
+    uint32_t max = o->coroutines_max != 0 ? o->coroutines_max : CO_MAX_DEFAULT;
+    int r;
+
+    while ((r = stack_arena_open(slot, max, rt.p_count)) == -ENOMEM && o->coroutines_max == 0 &&
+           max > CO_MAX_LEAST)
+        max /= 2;
+    return r;
+}
+
 static int setup(const struct weir_options *o)
 {
     int r;
@@ -169,10 +183,8 @@ static int setup(const struct weir_options *o)
     rt.simulated = rt.world->simulated;
     rt.p_count = o->workers != 0 ? o->workers : affinity_count();
     rt.p_count = rt.simulated ? 1 : MIN(rt.p_count, (unsigned)PROCESSORS_MAX);
-    rt.co_max = o->coroutines_max != 0 ? o->coroutines_max : CO_MAX_DEFAULT;
     list_init(&rt.idle_list);
-    r = stack_arena_open(o->stack_bytes != 0 ? o->stack_bytes : STACK_DEFAULT, rt.co_max,
-                         rt.p_count);
+    r = open_arena(o);
     for (unsigned i = 0; r == 0 && i < rt.p_count; i++) {
         r = p_new(i, &rt.ps[i]);
         if (r == 0)

@@ -324,7 +324,8 @@ void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
 {
     if ((events & WORLD_READABLE) != 0)
         raise_dir(m, pf, POLL_READ, (events & WORLD_HANGUP) != 0 ? PF_READY | PF_HUP : PF_READY);
-    if ((events & WORLD_WRITABLE) != 0)
+    if ((events & WORLD_WRITABLE) != 0 &&
+        (atomic_load(&pf->word[POLL_WRITE]) & PF_READY) == 0) /* else see raise_dir() */
         raise_dir(m, pf, POLL_WRITE, PF_READY);
 }
 

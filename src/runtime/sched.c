@@ -20,11 +20,6 @@ static unsigned tick_of(const struct p *p)
     return atomic_load_explicit(&p->tick, memory_order_relaxed);
 }
 
-static void tick_on(struct p *p)
-{
-    atomic_store_explicit(&p->tick, tick_of(p) + 1, memory_order_relaxed);
-}
-
 static bool crowded(void)
 {
     return rt.p_count > 1;
@@ -438,32 +433,32 @@ static void rest(struct m *m)
 
 bool sched_round_due(struct m *m)
 {
-    return tick_of(m->p) % GLOBAL_EVERY == 0;
+    return tick_of(m->p) == m->p->round_tick;
 }
 
 struct co *sched_pick(struct m *m)
 {
     struct p *p = m->p;
+    unsigned tick = tick_of(p) + 1;
     struct co *co;
 
-    tick_on(p);
-    if (unlikely(sched_round_due(m)))
+    atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    if (unlikely(tick == p->round_tick))
         return &m->g0;
     co = unlikely(rt.simulated) ? bag_draw(p) : runq_get(&p->q);
-    return co != NULL ? co : &m->g0;
+    return likely(co != NULL) ? co : &m->g0;
 }
 
 /* Every so many picks: others must not starve behind a busy local queue. */
 static struct co *look_around(struct m *m)
 {
     struct p *p = m->p;
+    int64_t polled_ns = atomic_load_explicit(&p->polled_ns, memory_order_relaxed);
     struct co *co;
 
-    tick_on(p);
+    p->round_tick = tick_of(p) + GLOBAL_EVERY;
     co = global_take(p, 1);
-    if (co == NULL &&
-        (rt.simulated ||
-         p->now_ns - atomic_load_explicit(&p->polled_ns, memory_order_relaxed) >= BUSY_POLL_NS))
+    if (co == NULL && (rt.simulated || p->now_ns - polled_ns >= BUSY_POLL_NS))
         poll_once(m, p, 0);
     return co;
 }

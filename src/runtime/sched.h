@@ -25,7 +25,8 @@ struct p {
 
     /* The thread that holds it. */
     struct m *m;
-    int64_t now_ns; /* clock of this round */
+    int64_t now_ns;      /* clock of this round */
+    unsigned round_tick; /* pick at which the next round is due at the latest */
     struct stack_cache stacks;
     struct rng rng;
     uint64_t next_id;
@@ -71,7 +72,6 @@ struct runtime {
     unsigned p_count;
     struct p *ps[PROCESSORS_MAX];
     struct m *ms[PROCESSORS_MAX];
-    uint32_t co_max;
 
     /* Start and end. */
     int (*main_fn)(void *arg);

@@ -1,8 +1,10 @@
 /* Birth and death of coroutines. */
 #include "runtime/sched.h"
 
-/* What a recycled slot must not keep from its last user; what is not named here is set by whoever
- * uses it first (wait_*, timer.at_tick, ...) or lasts (claim and seq, which count waits). */
+/* What a recycled slot must not keep from its last user. The rest is set by whoever uses it first,
+ * or is as it must be when a coroutine has ended (scopes, deadline), or goes on: claim and seq,
+ * which count waits, and the timer, which may still be armed with an old ticket and then is only
+ * moved. */
 static void reset(struct co *co)
 {
     co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
@@ -10,9 +12,7 @@ static void reset(struct co *co)
         co->seq = stack_seq_base();
     co->deadline_ns = NS_NEVER;
     co->inherited_ns = NS_NEVER;
-    co->deadline = NULL;
     co->parent = NULL;
-    co->scopes = NULL;
     co->doomed = false;
     co->wait_reason = WAIT_NONE;
     atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
@@ -49,8 +49,6 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
 void spawn_ended(struct co *co)
 {
     ASSERT(co->scopes == NULL && co->deadline == NULL); /* blocks are left before fn returns */
-    if (atomic_load_explicit(&co->timer.wheel, memory_order_relaxed) != NULL)
-        timer_cancel(&co->timer);
     atomic_store_explicit(&co->live, false, memory_order_release);
     if (co->parent != NULL)
         scope_child_ended(co);

@@ -206,6 +206,8 @@ static int by_index(const void *a, const void *b)
 static void release_runs(uint32_t *index, uint32_t count)
 {
     qsort(index, count, sizeof(*index), by_index);
+    for (uint32_t i = 0; i < count; i++)
+        timer_cancel(&stack_co(index[i])->timer); /* the slot's last user may have left it armed */
     for (uint32_t i = 0, j; i < count; i = j) {
         for (j = i + 1; j < count && index[j] == index[j - 1] + 1; j++)
             ;

@@ -58,8 +58,8 @@ static void publish_next(struct wheel *w)
     atomic_store_explicit(&w->next_ns, next_ns, memory_order_relaxed);
 }
 
-/* Puts t where its at_tick belongs. */
-static void insert(struct wheel *w, struct timer *t)
+/* Puts t where its at_tick belongs, and returns where its slot begins. */
+static uint64_t insert(struct wheel *w, struct timer *t)
 {
     unsigned level = level_of(t->at_tick ^ w->tick);
     unsigned slot = slot_of(t->at_tick, level);
@@ -67,6 +67,7 @@ static void insert(struct wheel *w, struct timer *t)
     list_push_back(&w->lists[level][slot], &t->node);
     w->slots[level] |= UINT64_C(1) << slot;
     w->levels |= UINT64_C(1) << level;
+    return t->at_tick >> (level * WHEEL_BITS) << (level * WHEEL_BITS);
 }
 
 static void slot_emptied(struct wheel *w, unsigned level, unsigned slot)
@@ -89,55 +90,58 @@ static void unlink_timer(struct wheel *w, struct timer *t)
     atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
 }
 
-/* Locks the wheel on which t is armed; NULL when on none. Others than the owner only disarm. */
-static struct wheel *lock_wheel_of(struct timer *t)
+/* Moves t where it is armed. False: it is not armed any more, or sits too late and was taken off.
+ */
+static bool move(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
 {
-    struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+    bool keeps = false;
 
-    if (w == NULL)
-        return NULL;
     spin_lock(&w->lock);
-    if (atomic_load_explicit(&t->wheel, memory_order_relaxed) == w)
-        return w;
-    spin_unlock(&w->lock);
-    return NULL;
-}
-
-void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
-{
-    struct wheel *held = lock_wheel_of(t);
-
-    if (held != NULL) {
-        bool keeps = t->at_tick <= tick_of(held, at_ns);
-
+    if (likely(atomic_load_explicit(&t->wheel, memory_order_relaxed) == w)) {
         t->want_ns = at_ns;
         t->ticket = ticket;
-        if (!keeps) {
-            unlink_timer(held, t);
-            publish_next(held);
-        }
-        spin_unlock(&held->lock);
-        if (keeps)
-            return;
+        keeps = t->at_tick <= (uint64_t)at_ns >> w->shift;
+        if (!keeps)
+            unlink_timer(w, t);
     }
+    spin_unlock(&w->lock);
+    return keeps;
+}
+
+static void put_on(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
+{
+    uint64_t begins;
+
     spin_lock(&w->lock);
     t->want_ns = at_ns;
     t->ticket = ticket;
     t->at_tick = MAX(tick_of(w, at_ns), w->tick + 1);
     atomic_store_explicit(&t->wheel, w, memory_order_relaxed);
-    insert(w, t);
-    publish_next(w);
+    begins = insert(w, t);
+    if (begins < (uint64_t)wheel_next_ns(w) >> w->shift)
+        atomic_store_explicit(&w->next_ns, (int64_t)(begins << w->shift), memory_order_relaxed);
     spin_unlock(&w->lock);
+}
+
+void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
+{
+    struct wheel *armed = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+
+    if (armed == NULL || !move(armed, t, at_ns, ticket))
+        put_on(w, t, at_ns, ticket);
 }
 
 void timer_cancel(struct timer *t)
 {
-    struct wheel *w = lock_wheel_of(t);
+    struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_relaxed);
 
     if (w == NULL)
         return;
-    unlink_timer(w, t);
-    publish_next(w);
+    spin_lock(&w->lock);
+    if (atomic_load_explicit(&t->wheel, memory_order_relaxed) == w) {
+        unlink_timer(w, t);
+        publish_next(w);
+    }
     spin_unlock(&w->lock);
 }
 
