@@ -103,6 +103,14 @@ static int pick_by_hash(const struct balancer *b, const struct balancer_query *q
     return -ENOENT;
 }
 
+/* The nth place by chance: the two halves of the number as it is, then what follows from it. */
+static uint32_t draw_by_chance(const struct balancer *b, uint64_t random, unsigned n)
+{
+    uint64_t part = n == 0 ? random >> 32 : n == 1 ? (uint32_t)random : 0;
+
+    return n < 2 ? b->places[(part * b->place_count) >> 32] : draw(b, random, n);
+}
+
 /* Two choices, drawn in proportion to the weights; the one with fewer requests per weight, and the
  * first drawn (chance) when they are equal. */
 static int pick_of_two(const struct balancer *b, const struct balancer_query *q)
@@ -110,7 +118,7 @@ static int pick_of_two(const struct balancer *b, const struct balancer_query *q)
     int first = -ENOENT;
 
     for (unsigned n = 0; n < DRAWS; n++) {
-        uint32_t i = draw(b, q->random, n);
+        uint32_t i = draw_by_chance(b, q->random, n);
 
         if ((int)i == first || avoided(q, i))
             continue;
