@@ -36,6 +36,8 @@ WEIR_API void weir_deadline_move(struct weir_deadline *d, int64_t at_ns);
 /* The deadline that holds for the caller now; INT64_MAX: none. */
 WEIR_API int64_t weir_deadline_now(void);
 
+/* The macros store done = false once more where the compiler sees it, so that it knows that the
+ * block runs at least once. */
 #define WEIR_CAT_(a, b) a##b
 #define WEIR_CAT(a, b)  WEIR_CAT_(a, b)
 
@@ -44,7 +46,8 @@ WEIR_API int64_t weir_deadline_now(void);
              __attribute__((cleanup(weir_deadline_leave))),                                        \
          *WEIR_CAT(weir_deadline_p_, __LINE__) =                                                   \
              (weir_deadline_enter(&WEIR_CAT(weir_deadline_, __LINE__), (at_ns_)),                  \
-              &WEIR_CAT(weir_deadline_, __LINE__));                                                \
+              WEIR_CAT(weir_deadline_, __LINE__).done = false,                                     \
+                                       &WEIR_CAT(weir_deadline_, __LINE__));                       \
          !WEIR_CAT(weir_deadline_p_, __LINE__)->done;                                              \
          WEIR_CAT(weir_deadline_p_, __LINE__)->done = true)
 
@@ -75,7 +78,7 @@ WEIR_API bool weir_cancelled(void);
     for (struct weir_scope WEIR_CAT(weir_scope_, __LINE__)                                         \
              __attribute__((cleanup(weir_scope_leave))),                                           \
          *s_ = (weir_scope_enter(&WEIR_CAT(weir_scope_, __LINE__)),                                \
-                &WEIR_CAT(weir_scope_, __LINE__));                                                 \
+                WEIR_CAT(weir_scope_, __LINE__).done = false, &WEIR_CAT(weir_scope_, __LINE__));   \
          !s_->done; s_->done = true)
 
 #endif
