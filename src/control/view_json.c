@@ -183,7 +183,7 @@ static json_t *config_json(struct build *b, const struct gateway_view *v)
 /* Writes the document and lets go of it. */
 static int write_document(const struct build *b, json_t *doc, struct text *out)
 {
-    char *dump = b->failed || doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2));
+    char *dump = b->failed || doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
     json_decref(doc);
     if (dump == NULL)

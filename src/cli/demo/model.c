@@ -88,8 +88,12 @@ static enum demo_tone tone_of_state(const char *state)
 static void note_state_change(struct model *m, const struct demo_endpoint_row *row,
                               const char *before)
 {
-    if (before[0] == '\0' || strcmp(before, row->state) == 0)
-        return;
+    bool checked_before = before[0] != '\0' && strcmp(before, "unknown") != 0;
+    bool unhealthy_now =
+        tone_of_state(row->state) == DEMO_BAD && strcmp(row->state, "unknown") != 0;
+
+    if (strcmp(before, row->state) == 0 || (!checked_before && !unhealthy_now))
+        return; /* what was expected at the start is no news */
     model_note(m, tone_of_state(row->state), "%s: %s -> %s%s%s", row->name, before, row->state,
                row->reason[0] != '\0' ? ": " : "", row->reason);
 }

@@ -6,7 +6,7 @@
 #include "cli/demo/story.h"
 #include "gateway/gateway.h"
 
-#define MODEL_WINDOW 8 /* samples that "the last seconds" are */
+#define MODEL_WINDOW 16 /* samples that "the last seconds" are */
 
 struct model {
     struct gateway *gateway; /* -- fixed -- */

@@ -3,9 +3,10 @@
 
 #include "cli/demo/canvas.h"
 
-#define COLUMNS_MIN 40
-#define ROWS_MIN    8
-#define HELP_ROWS   5 /* a blank line and the block of things to try */
+#define COLUMNS_MIN        40
+#define ROWS_MIN           8
+#define REASON_COLUMNS_MIN 16 /* with less room a reason is a riddle; it stands below anyway */
+#define HELP_ROWS          5  /* a blank line and the block of things to try */
 
 void demo_format_latency(int64_t ns, struct buf *out)
 {
@@ -100,9 +101,9 @@ static void render_endpoint(const struct demo_endpoint_row *e, unsigned number, 
         canvas_put(c, style, " %llds", (long long)(e->state_age_ns / NS_PER_SEC));
     if (e->killed)
         canvas_put(c, STYLE_BAD, " KILLED");
-    if (style != STYLE_GOOD)
+    if (style != STYLE_GOOD && c->columns >= c->column + REASON_COLUMNS_MIN)
         canvas_put(c, STYLE_DIM, "  %s", e->reason);
-    else if (e->habit[0] != '\0' && !e->killed)
+    else if (style == STYLE_GOOD && e->habit[0] != '\0' && !e->killed)
         canvas_put(c, STYLE_DIM, ", %s", e->habit);
     canvas_newline(c);
 }

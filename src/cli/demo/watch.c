@@ -6,7 +6,7 @@
 
 #define TICK_NS         (50 * NS_PER_MS) /* how fast a key answers */
 #define SCREEN_EVERY_NS (500 * NS_PER_MS)
-#define PLAIN_EVERY_NS  NS_PER_SEC
+#define PLAIN_EVERY_NS  (250 * NS_PER_MS) /* events; figures each second */
 
 /* The script of the plain demo: one endpoint dies and comes back, early enough to be seen. */
 #define VICTIM      STR("orders-1")
@@ -74,7 +74,8 @@ void demo_watch_screen(struct demo *d)
     }
 }
 
-static void print_progress(struct demo *d)
+/* What happened since the last time, and the figures when they are due. */
+static void print_plain(struct demo *d, bool figures)
 {
     struct text lines = {0};
     struct demo_event e;
@@ -82,8 +83,10 @@ static void print_progress(struct demo *d)
     model_sample(&d->model);
     while (model_next_event(&d->model, &e))
         demo_view_event(&e, &lines);
-    demo_view_progress(&d->model.view, &lines);
-    fwrite(lines.ptr, 1, lines.len, stdout);
+    if (figures)
+        demo_view_progress(&d->model.view, &lines);
+    if (lines.len != 0)
+        fwrite(lines.ptr, 1, lines.len, stdout);
     fflush(stdout);
     text_done(&lines);
 }
@@ -103,33 +106,40 @@ static void follow_victim(struct demo *d, bool killed)
     }
 }
 
-void demo_watch_plain(struct demo *d)
+/* Does what is due of the script; how many of its steps are done. */
+static int run_script(struct demo *d, int steps, int64_t elapsed_ns)
 {
     struct demo_endpoint *victim = demo_fleet_find(&d->fleet, VICTIM);
-    double script_s = d->options.seconds != 0 ? d->options.seconds : OPEN_END_S;
-    int64_t kill_ns = (int64_t)(script_s * KILL_PART * NS_PER_SEC);
-    int64_t revive_ns = (int64_t)(script_s * REVIVE_PART * NS_PER_SEC);
+    double length_s = d->options.seconds != 0 ? d->options.seconds : OPEN_END_S;
+
+    if (steps == 0 && elapsed_ns >= (int64_t)(length_s * KILL_PART * NS_PER_SEC)) {
+        demo_kill(d, victim);
+        return 1;
+    }
+    if (steps == 1 && elapsed_ns >= (int64_t)(length_s * REVIVE_PART * NS_PER_SEC)) {
+        demo_revive(d, victim);
+        return 2;
+    }
+    return steps;
+}
+
+void demo_watch_plain(struct demo *d)
+{
     int64_t printed_ns = 0;
-    int steps = 0; /* of the script, done */
+    int steps = 0;
 
     while (!demo_over(d)) {
         int64_t elapsed_ns = weir_now() - d->model.started_ns;
 
-        if (steps == 0 && elapsed_ns >= kill_ns) {
-            demo_kill(d, victim);
-            steps = 1;
-        } else if (steps == 1 && elapsed_ns >= revive_ns) {
-            demo_revive(d, victim);
-            steps = 2;
-        }
+        steps = run_script(d, steps, elapsed_ns);
         if (elapsed_ns - printed_ns >= PLAIN_EVERY_NS) {
-            print_progress(d);
-            follow_victim(d, steps == 1);
             printed_ns += PLAIN_EVERY_NS;
+            print_plain(d, printed_ns % NS_PER_SEC == 0);
+            follow_victim(d, steps == 1);
         }
         if (weir_sleep(TICK_NS) < 0)
             return;
     }
-    print_progress(d);
+    print_plain(d, true);
     follow_victim(d, steps == 1);
 }

@@ -18,8 +18,8 @@ static const struct args_spec spec = {.options = options, .operands = {"FILE", "
 
 #define PARSE(...)                                                                                 \
     ({                                                                                             \
-        char *argv_[] = {__VA_ARGS__};                                                             \
-        args_parse(&spec, (int)ARRAY_LEN(argv_), argv_, &a, error);                                \
+        const char *argv_[] = {__VA_ARGS__};                                                       \
+        args_parse(&spec, (int)ARRAY_LEN(argv_), (char *const *)argv_, &a, error);                 \
     })
 
 static void every_form_of_an_option_gives_its_value(void **state)
