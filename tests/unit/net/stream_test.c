@@ -147,6 +147,7 @@ static void many_pieces_body(struct lab *lab)
     struct iovec iov[300];
     char out[900], in[900];
     size_t size = 0, sent = 0;
+    unsigned sends;
 
     lab_pair(lab, &client, &server);
     for (int i = 0; i < 300; i++) {
@@ -158,8 +159,11 @@ static void many_pieces_body(struct lab *lab)
     CHECK_EQ(sent, size);
     lab_read_all(server, in, size);
     lab_verify(in, 0, size);
+    sends = atomic_load(&lab->counts->sends);
     CHECK_EQ(stream_writev(client, iov, 0, &sent), 0);
     CHECK_EQ(sent, 0);
+    CHECK_EQ(stream_write(client, "", 0), 0);
+    CHECK_EQ(atomic_load(&lab->counts->sends), sends); /* nothing to send costs nothing */
     stream_close(client);
     stream_close(server);
 }
@@ -272,6 +276,39 @@ static void watched_cost_body(struct lab *lab)
 static void a_watched_connection_costs_no_more(void **state)
 {
     run_everywhere(watched_cost_body);
+}
+
+static void read_to_end(void *arg)
+{
+    struct stream *s = arg;
+    char piece[5000]; /* no divisor of the window: a full last read would look once more */
+    ssize_t n;
+
+    do {
+        n = stream_read(s, piece, sizeof(piece));
+        CHECK(n >= 0);
+    } while (n > 0);
+}
+
+static void full_window_body(struct lab *lab)
+{
+    static char big[500000];
+    struct stream *client, *server;
+
+    lab_pair(lab, &client, &server);
+    WEIR_SCOPE (scope) {
+        CHECK_EQ(weir_scope_go(scope, "read", read_to_end, server), 0);
+        CHECK_EQ(stream_write(client, big, sizeof(big)), 0);
+        CHECK_EQ(atomic_load(&lab->counts->vain), 0);
+        CHECK_EQ(stream_shutdown(client), 0);
+    }
+    stream_close(client);
+    stream_close(server);
+}
+
+static void a_full_window_costs_no_send_in_vain(void **state)
+{
+    run_sim(full_window_body);
 }
 
 /* ---- deadlines and cancellation ---- */
@@ -482,6 +519,67 @@ static void a_stream_that_never_dries_up_obeys_its_deadline(void **state)
     lab_run(0, busy_body);
     for (uint64_t seed = 1; seed <= 20; seed++)
         lab_run(seed, busy_body);
+}
+
+static void yield_on(void *arg)
+{
+    int *turns = arg;
+
+    while (weir_yield() == 0)
+        ++*turns;
+}
+
+static void ready_body(struct lab *lab)
+{
+    enum { SIZE = 40000 };
+    struct stream *client, *server;
+    static char big[SIZE];
+    int turns = 0;
+
+    lab_pair(lab, &client, &server);
+    CHECK_EQ(stream_write(server, big, SIZE), 0);
+    CHECK_EQ(weir_sleep(5 * WEIR_MS), 0);
+    WEIR_SCOPE (scope) {
+        CHECK_EQ(weir_scope_go(scope, "turns", yield_on, &turns), 0);
+        for (int i = 0; i < SIZE / 40; i++)
+            CHECK_EQ(stream_read(client, (char[40]){0}, 40), 40);
+        weir_scope_cancel(scope);
+    }
+    CHECK(turns >= 10); /* of a thousand reads that had nothing to wait for */
+    stream_close(client);
+    stream_close(server);
+}
+
+static void reading_what_is_there_lets_others_run(void **state)
+{
+    run_sim(ready_body);
+}
+
+static void too_late_body(struct lab *lab)
+{
+    struct stream *client, *server, *s = NULL;
+
+    lab_pair(lab, &client, &server);
+    CHECK_EQ(stream_write(client, "x", 1), 0);
+    CHECK_EQ(stream_dial(&lab->addr, &s), 0);
+    CHECK_EQ(weir_sleep(5 * WEIR_MS), 0);
+    WEIR_DEADLINE (weir_now() - WEIR_S) {
+        struct stream *late;
+
+        CHECK_EQ(stream_read(server, (char[1]){0}, 1), -ETIMEDOUT);
+        CHECK_EQ(stream_write(server, "x", 1), -ETIMEDOUT);
+        CHECK_EQ(stream_dial(&lab->addr, &late), -ETIMEDOUT);
+        CHECK_EQ(listener_accept(lab->listener, &late), -ETIMEDOUT);
+    }
+    CHECK_EQ(stream_read(server, (char[1]){0}, 1), 1);
+    stream_close(s);
+    stream_close(client);
+    stream_close(server);
+}
+
+static void after_the_deadline_nothing_is_begun(void **state)
+{
+    run_everywhere(too_late_body);
 }
 
 /* ---- ends ---- */
@@ -802,11 +900,14 @@ int main(void)
         cmocka_unit_test(more_pieces_than_one_call_takes),
         cmocka_unit_test(a_message_costs_one_send_and_one_receive),
         cmocka_unit_test(a_watched_connection_costs_no_more),
+        cmocka_unit_test(a_full_window_costs_no_send_in_vain),
         cmocka_unit_test(a_partition_ends_in_the_deadline),
         cmocka_unit_test(a_reader_that_sleeps_ends_in_the_deadline),
         cmocka_unit_test(cancelling_ends_a_wait_and_leaves_the_stream),
         cmocka_unit_test(cancelling_ends_a_dial_and_a_write),
         cmocka_unit_test(a_stream_that_never_dries_up_obeys_its_deadline),
+        cmocka_unit_test(reading_what_is_there_lets_others_run),
+        cmocka_unit_test(after_the_deadline_nothing_is_begun),
         cmocka_unit_test(a_reset_is_an_error_and_then_the_end),
         cmocka_unit_test(a_reset_wakes_the_writer),
         cmocka_unit_test(the_end_follows_the_last_bytes),
