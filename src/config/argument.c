@@ -260,7 +260,7 @@ static struct str with_slash(struct reader *r, struct str s)
 static const char *check_item(struct reader *r, enum arg_kind kind, struct str text)
 {
     if (kind == ARG_PATHS)
-        return pattern_check_path(text, r->config, r->scratch);
+        return pattern_check_path(text, r->scratch);
     if (kind == ARG_HOSTS)
         return pattern_check_host(text, r->scratch);
     return check_method(text);

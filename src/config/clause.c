@@ -313,7 +313,9 @@ const struct factory *clause_read(struct reader *r, const struct factory_table *
     struct clause c = {.r = r, .table = table, .node = n, .path = path};
     bool ok;
 
-    c.texts = arena_alloc(r->scratch, CLAUSE_TEXTS_MAX * sizeof(*c.texts));
+    if (r->clause_texts == NULL)
+        r->clause_texts = arena_alloc(r->scratch, CLAUSE_TEXTS_MAX * sizeof(*c.texts));
+    c.texts = r->clause_texts;
     if (c.texts == NULL) {
         r->no_memory = true;
         return NULL;

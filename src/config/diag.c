@@ -17,6 +17,15 @@ void diag_list_done(struct diag_list *l)
     l->count = 0;
 }
 
+/* Keys and values come from the text; a terminal must not act on what they hold. */
+static struct str without_controls(char *s)
+{
+    for (char *p = s; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return str_of(s);
+}
+
 static char *format(struct arena *a, const char *fmt, va_list ap)
 {
     char local[1024]; /* longer messages are cut: offending values are quoted in part anyway */
@@ -24,7 +33,7 @@ static char *format(struct arena *a, const char *fmt, va_list ap)
 
     if (n < 0)
         return NULL;
-    return (char *)arena_str(a, str_of(local)).ptr;
+    return (char *)arena_str(a, without_controls(local)).ptr;
 }
 
 void diag_add(struct diag_list *l, enum diag_level level, unsigned line, unsigned column,
@@ -42,11 +51,13 @@ void diag_add(struct diag_list *l, enum diag_level level, unsigned line, unsigne
     va_start(ap, fmt);
     d.message = format(&l->arena, fmt, ap);
     va_end(ap);
-    d.path = arena_str(&l->arena, str_of(path)).ptr;
-    if (d.message == NULL || d.path == NULL)
+    d.path = arena_printf(&l->arena, "%s", path);
+    if (d.message == NULL || d.path == NULL) {
         l->overflow = true;
-    else
-        l->items[l->count++] = d;
+        return;
+    }
+    without_controls((char *)(uintptr_t)d.path);
+    l->items[l->count++] = d;
 }
 
 static bool stands_before(const struct diag *a, const struct diag *b)

@@ -8,8 +8,8 @@
 struct check {
     struct str s;
     size_t at;
-    struct config *config; /* NULL: not a path, so neither {name:regex} nor {*name} */
-    struct arena *arena;   /* NULL: nobody reads the problem */
+    bool is_path;        /* else there is neither {name:regex} nor {*name} */
+    struct arena *arena; /* NULL: nobody reads the problem */
     const char *problem;
     struct str names[VARIABLES_MAX];
     unsigned name_count;
@@ -70,20 +70,20 @@ static bool brace_content(struct check *k, struct str *ret)
 
 static bool check_constraint(struct check *k, struct str text)
 {
-    struct config_regex *r;
+    unsigned groups;
     const char *why;
 
     if (text.len == 0)
         return fail(k, "the expression behind : is missing");
-    r = regex_compile(k->config, text, true, k->arena, &why);
-    if (r == NULL) {
+    why = regex_check(text, k->arena, &groups);
+    if (why != NULL) {
         k->problem =
             arena_printf(k->arena, "the expression \"" STR_FMT "\": %s", STR_ARG(text), why);
         if (k->problem == NULL)
             k->problem = why;
         return false;
     }
-    if (regex_group_count(r) != 0)
+    if (groups != 0)
         return fail(k, "an expression in a pattern has no capturing groups; write (?:...)");
     return true;
 }
@@ -95,7 +95,7 @@ static bool check_variable(struct check *k, bool whole_segment)
     if (!brace_content(k, &content))
         return false;
     name = content;
-    if (k->config == NULL && (str_starts(content, STR("*")) || str_find(content, ':') >= 0))
+    if (!k->is_path && (str_starts(content, STR("*")) || str_find(content, ':') >= 0))
         return fail(k, "{*name} and {name:regex} are for paths only");
     if (content.len != 0 && content.ptr[0] == '*') {
         name = str_n(content.ptr + 1, content.len - 1);
@@ -126,9 +126,9 @@ static bool check_stars(struct check *k, bool whole_segment)
     return true;
 }
 
-const char *pattern_check_path(struct str s, struct config *c, struct arena *a)
+const char *pattern_check_path(struct str s, struct arena *a)
 {
-    struct check k = {.s = s, .config = c, .arena = a};
+    struct check k = {.s = s, .is_path = true, .arena = a};
     bool ok = true;
 
     if (s.len == 0)

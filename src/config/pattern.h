@@ -2,11 +2,11 @@
 #ifndef WEIR_CONFIG_PATTERN_H
 #define WEIR_CONFIG_PATTERN_H
 
-#include "config/config.h"
+#include "base/arena.h"
 
 /* Spring's PathPattern: segments with '?', '*', {name}, {name:regex}; "**" or {*name} as the whole
- * last segment. NULL, or what is wrong (in a). c lends its list of expressions to the check. */
-const char *pattern_check_path(struct str s, struct config *c, struct arena *a);
+ * last segment. NULL, or what is wrong (in a). */
+const char *pattern_check_path(struct str s, struct arena *a);
 
 /* Labels with '*', "**", '?', {name}, and an optional ":port". */
 const char *pattern_check_host(struct str s, struct arena *a);

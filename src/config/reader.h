@@ -38,6 +38,8 @@ struct reader {
     bool spring; /* a Spring application.yml: unknown keys at the top are not for us */
     bool no_memory;
 
+    struct str *clause_texts; /* room for the arguments of the clause being read */
+
     struct draft *drafts; /* in the order of the text */
     uint32_t draft_count;
     struct config_filter *default_filters;

@@ -23,11 +23,20 @@ static pcre2_code *compile(struct str text, bool whole, int *ret_error, size_t *
     return code;
 }
 
+static const char *describe(int error, size_t offset, struct arena *a)
+{
+    unsigned char message[160];
+    const char *text;
+
+    pcre2_get_error_message(error, message, sizeof(message));
+    text = arena_printf(a, "%s, at character %zu", (char *)message, offset + 1);
+    return text != NULL ? text : "out of memory";
+}
+
 struct config_regex *regex_compile(struct config *c, struct str text, bool whole, struct arena *a,
                                    const char **why)
 {
     struct config_regex *r = arena_zalloc(&c->arena, sizeof(*r));
-    unsigned char message[160];
     size_t offset;
     int error;
 
@@ -39,10 +48,7 @@ struct config_regex *regex_compile(struct config *c, struct str text, bool whole
         return NULL;
     r->code = compile(text, whole, &error, &offset);
     if (r->code == NULL) {
-        pcre2_get_error_message(error, message, sizeof(message));
-        *why = arena_printf(a, "%s, at character %zu", (char *)message, offset + 1);
-        if (*why == NULL)
-            *why = "out of memory";
+        *why = describe(error, offset, a);
         return NULL;
     }
     r->next = c->regexes;
@@ -50,12 +56,30 @@ struct config_regex *regex_compile(struct config *c, struct str text, bool whole
     return r;
 }
 
-unsigned regex_group_count(const struct config_regex *r)
+static unsigned group_count(const pcre2_code *code)
 {
     uint32_t count = 0;
 
-    pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &count);
+    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &count);
     return count;
+}
+
+const char *regex_check(struct str text, struct arena *a, unsigned *ret_groups)
+{
+    size_t offset;
+    int error;
+    pcre2_code *code = compile(text, true, &error, &offset);
+
+    if (code == NULL)
+        return describe(error, offset, a);
+    *ret_groups = group_count(code);
+    pcre2_code_free(code);
+    return NULL;
+}
+
+unsigned regex_group_count(const struct config_regex *r)
+{
+    return group_count(r->code);
 }
 
 bool regex_has_group(const struct config_regex *r, struct str name)

@@ -11,6 +11,10 @@
 struct config_regex *regex_compile(struct config *c, struct str text, bool whole, struct arena *a,
                                    const char **why);
 
+/* Only checks an expression that will be compiled elsewhere. NULL with its groups counted, or what
+ * is wrong. */
+const char *regex_check(struct str text, struct arena *a, unsigned *ret_groups);
+
 unsigned regex_group_count(const struct config_regex *r);
 bool regex_has_group(const struct config_regex *r, struct str name);
 

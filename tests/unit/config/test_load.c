@@ -257,6 +257,17 @@ static void more_findings_than_fit_are_counted(void **state)
     text_done(&yaml);
 }
 
+static void control_characters_do_not_reach_the_terminal(void **state)
+{
+    assert_refused("listeners: [127.0.0.1:0]\n"
+                   "routes: [{uri: 'http://127.0.0.1:1', predicates: [Path=/a]}]\n"
+                   "\"a\\e[1m\\nb\": 1\n"
+                   "\"a\\e[1m\\nb\": 2\n",
+                   "t:3:1: error: a?[1m?b: unknown setting \"a\\u001b[1m\\nb\"\n"
+                   "t:4:1: error: the key \"a?[1m?b\" stands here for the second time; the first "
+                   "is in line 3\n");
+}
+
 static void an_empty_text_is_refused(void **state)
 {
     assert_refused("", "t:1:1: error: there is nothing in it\n");
@@ -280,6 +291,7 @@ int main(void)
         cmocka_unit_test(loading_twice_says_and_hashes_the_same),
         cmocka_unit_test(a_reference_keeps_the_config),
         cmocka_unit_test(more_findings_than_fit_are_counted),
+        cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(an_empty_text_is_refused),
     };
 

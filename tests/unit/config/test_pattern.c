@@ -1,21 +1,16 @@
 /* Syntax of path and host patterns and of templates. */
 #include "config/pattern.h"
-#include "config/regex.h"
 #include "config_test.h"
 
 static const char *check_path(const char *pattern)
 {
     static char out[256];
-    struct config c = {0};
     struct arena a;
     const char *problem;
 
     arena_init(&a, NULL, 0, MIB);
-    arena_init(&c.arena, NULL, 0, MIB);
-    problem = pattern_check_path(str_of(pattern), &c, &a);
+    problem = pattern_check_path(str_of(pattern), &a);
     snprintf(out, sizeof(out), "%s", problem != NULL ? problem : "ok");
-    regex_free_all(&c);
-    arena_done(&c.arena);
     arena_done(&a);
     return out;
 }
