@@ -11,7 +11,7 @@ const struct http_field_row http_field_rows[HTTP_F_MAX] = {
 };
 
 /* A collision is a duplicate designator, which -Werror refuses. */
-const uint8_t http_field_slots[128] = {
+const uint8_t http_field_slots[256] = {
 #define F(id, text, letter, kind) [HTTP_FIELD_SLOT(sizeof(text) - 1, letter)] = HTTP_F_##id,
 #include "http/field.h"
 #undef F
@@ -24,7 +24,7 @@ enum http_field_id http_field_id_of_token(const char *name, size_t len)
 
     if (unlikely(len < 2))
         return HTTP_F_OTHER;
-    id = http_field_slots[HTTP_FIELD_SLOT(len, name[len - 2] | 0x20)];
+    id = http_field_slots[HTTP_FIELD_SLOT(len, name[len - 2])];
     row = &http_field_rows[id];
     if (row->len != len || !lower_same(name, row->name, len))
         return HTTP_F_OTHER;

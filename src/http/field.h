@@ -6,8 +6,8 @@
  * taking such a field away would change who is asking, for what, or what weir itself adds. PLAIN is
  * dropped when Connection names it.
  *
- * The letter is there for the perfect hash over (length, that letter) in field.c: two rows that
- * meet in one slot do not compile, and then the multiplier there must be chosen anew. */
+ * The letter is there for the perfect hash over (length, that letter) in field_id.h: two rows that
+ * meet in one slot do not compile, and then the shift there must be chosen anew. */
 #ifdef F
 F(HOST, "host", 's', OWN)
 F(CONNECTION, "connection", 'o', HOP)

@@ -20,9 +20,10 @@ struct http_field_row {
 
 extern const struct http_field_row http_field_rows[HTTP_F_MAX];
 
-/* Perfect hash: from length and last letter but one to the only candidate. */
-#define HTTP_FIELD_SLOT(len, letter) (((unsigned)(len) + (unsigned char)(letter)*31u) & 127u)
-extern const uint8_t http_field_slots[128];
+/* Perfect hash: from length and last letter but one to the only candidate. Of the letter only five
+ * bits count, in which its case is not. */
+#define HTTP_FIELD_SLOT(len, letter) ((uint8_t)((len) + ((unsigned)(letter) << 3)))
+extern const uint8_t http_field_slots[256];
 
 /* As http_field_id_of(), for a name that is known to consist of token characters. */
 enum http_field_id http_field_id_of_token(const char *name, size_t len);

@@ -11,43 +11,42 @@ static inline bool is_crlf(const char *p)
 
 #ifdef H1_SCAN_BLOCKS
 
-/* The first control byte (tabs count here) in [p, end), or end. At least a block of memory must
- * come before end. */
-static inline const char *find_control(const char *p, const char *end)
+/* The first rare byte in [p, end), or end. At least a block of memory must come before end. */
+static inline const char *find_rare(const char *p, const char *end)
 {
     const char *last = end - 16;
     uint64_t stops;
 
     for (; p <= last; p += 16) {
-        stops = h1_stops(p, H1_TEXT);
+        stops = h1_rare(h1_load(p));
         if (stops != 0)
             return p + h1_first_byte(stops);
     }
     if (p == end)
         return end;
-    stops = h1_stops(last, H1_TEXT) >> ((unsigned)(p - last) << H1_MASK_SHIFT);
+    stops = h1_rare(h1_load(last)) >> ((unsigned)(p - last) << H1_MASK_SHIFT);
     return stops != 0 ? p + h1_first_byte(stops) : end;
 }
 
-/* The id of the name of len bytes at the start of a block, which ends with the colon; at most 15
- * bytes, none of them a control byte. -1: it may not be a token. */
+/* The id of the name of len bytes at the start of a block, which ends with the first colon there;
+ * no rare byte stands before it. -1: it may not be a token. */
 static inline int common_id(const char *name, h1_block block, unsigned len)
 {
-    int id = http_field_slots[HTTP_FIELD_SLOT(len, name[len - 2] | 0x20)];
-    uint64_t same = h1_mask_of(h1_same(h1_lowered(block), h1_load(http_field_rows[id].name)));
-    uint64_t bits = h1_first_bits(len);
+    int id = http_field_slots[HTTP_FIELD_SLOT(len, name[len - 2])];
+    h1_block row = h1_load(http_field_rows[id].name);
 
-    /* The colon belongs to the comparison, so the lengths agree as well. */
-    if ((~same & h1_first_bits(len + 1)) == 0)
+    /* The colon belongs to the comparison, so the lengths agree as well. A row that fills a block
+     * has no colon in it, so that there always is a difference to find. */
+    if (h1_first_byte(~h1_mask_of(h1_same(h1_lowered(block), row))) > len)
         return id;
-    return (~h1_mask_of(h1_alnum_or_hyphen(block)) & bits) == 0 ? HTTP_F_OTHER : -1;
+    return h1_first_byte(~h1_mask_of(h1_alnum_or_hyphen(block))) == len ? HTTP_F_OTHER : -1;
 }
 
 /* A block, and the bytes behind a colon and a space in it. */
 #define COMMON_MIN 18
 
-/* Takes "Name: value" CR LF with a name of 2 to 15 bytes, one or no space before a value that is
- * not empty, none behind it. Returns the next line, or NULL:
+/* Takes "Name: value" CR LF with a name of 2 to 15 bytes, one or no space before a value of
+ * ASCII that is not empty, none behind it. Returns the next line, or NULL:
  * nothing was done, and the line may still be right. */
 static inline const char *take_common(const char *name, const char *end, struct http_field *f)
 {
@@ -60,7 +59,7 @@ static inline const char *take_common(const char *name, const char *end, struct 
     if (unlikely(end - name < COMMON_MIN))
         return NULL;
     block = h1_load(name);
-    stops = h1_mask_of(h1_either(h1_is_byte(block, ':'), h1_in_range(block, 0, 0x1f)));
+    stops = h1_mask_of(h1_is_byte(block, ':')) | h1_rare(block);
     if (unlikely(stops == 0))
         return NULL;
     len = h1_first_byte(stops);
@@ -69,7 +68,7 @@ static inline const char *take_common(const char *name, const char *end, struct 
     id = common_id(name, block, len);
     value = name + len + 1;
     value += *value == ' ';
-    stop = find_control(value, end);
+    stop = find_rare(value, end);
     if (unlikely(id < 0 || end - stop < 2 || !is_crlf(stop)))
         return NULL;
     if (unlikely((unsigned char)*value <= ' ' || stop[-1] == ' '))

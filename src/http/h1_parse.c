@@ -79,7 +79,11 @@ static int take_request_line(struct h1_cursor *c, const struct h1_limits *limits
 {
     const char *window = c->end;
     struct str line;
-    int r = skip_empty_lines(c);
+    int r;
+
+    if (likely(h1_common_request_line(c, limits->target_bytes, h) == 0))
+        return 0;
+    r = skip_empty_lines(c);
 
     if (r != 0)
         return r;
@@ -113,21 +117,29 @@ ssize_t h1_parse_request(struct str data, uint32_t *scanned, const struct h1_lim
     return complete(&c, data, ret);
 }
 
+static int take_status_line(struct h1_cursor *c, struct http_head *h)
+{
+    struct str line;
+    int r;
+
+    if (likely(h1_common_status_line(c, h) == 0))
+        return 0;
+    r = h1_take_line(c, &line);
+    return r != 0 ? r : h1_status_line(c, line, h);
+}
+
 ssize_t h1_parse_response(struct str data, uint32_t *scanned, const struct h1_limits *limits,
                           enum http_method request_method, struct http_head *ret,
                           struct h1_refusal *ret_refusal)
 {
     struct h1_cursor c = cursor_on(data, limits, true, ret_refusal);
     struct h1_meaning m = {0};
-    struct str line;
     int r;
 
     if (still_incomplete(data, *scanned, limits))
         return incomplete(&c, data, scanned, limits, H1_R_long_head);
     memset(ret, 0, offsetof(struct http_head, fields));
-    r = h1_take_line(&c, &line);
-    if (r == 0)
-        r = h1_status_line(&c, line, ret);
+    r = take_status_line(&c, ret);
     if (r == 0)
         r = h1_take_fields(&c, limits->field_count, &m, ret);
     if (r == 0)

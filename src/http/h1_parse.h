@@ -48,6 +48,13 @@ int h1_take_line(struct h1_cursor *c, struct str *ret);
  * before it. */
 int h1_take_field(struct h1_cursor *c, bool first, struct http_field *f);
 
+/* Takes a GET or POST with a path in HTTP/1.1 from c->p, where nearly all requests begin so. Not
+ * 0: nothing was taken and the line may still be right. */
+int h1_common_request_line(struct h1_cursor *c, uint32_t target_bytes, struct http_head *h);
+
+/* The same for "HTTP/1.1", a status and a space. */
+int h1_common_status_line(struct h1_cursor *c, struct http_head *h);
+
 /* The start lines, from the line they stand on. 0 or -EBADMSG. */
 int h1_request_line(struct h1_cursor *c, struct str line, uint32_t target_bytes,
                     struct http_head *h);

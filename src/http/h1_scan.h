@@ -50,11 +50,6 @@ static inline uint64_t h1_mask_of(h1_block v)
     return (uint64_t)(unsigned)_mm_movemask_epi8(v);
 }
 
-static inline h1_block h1_either(h1_block a, h1_block b)
-{
-    return _mm_or_si128(a, b);
-}
-
 static inline h1_block h1_same(h1_block a, h1_block b)
 {
     return _mm_cmpeq_epi8(a, b);
@@ -84,6 +79,15 @@ static inline h1_block h1_alnum_or_hyphen(h1_block v)
     return _mm_or_si128(_mm_or_si128(letters, h1_in_range(v, '0', 9)), h1_is_byte(v, '-'));
 }
 
+/* Bits of bytes that are rare in heads: control bytes, 0x7f and what is not ASCII. One more than
+ * such a byte is, taken as a signed number, below 0x21. */
+static inline uint64_t h1_rare(h1_block v)
+{
+    h1_block common = _mm_cmpgt_epi8(_mm_add_epi8(v, _mm_set1_epi8(1)), _mm_set1_epi8(0x20));
+
+    return h1_mask_of(common) ^ H1_MASK_FULL;
+}
+
 /* Bits of the bytes at which to stop. */
 static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 {
@@ -91,7 +95,7 @@ static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 
     switch (kind) {
     case H1_TEXT:
-        return h1_mask_of(h1_either(h1_in_range(v, 0, 0x1f), h1_is_byte(v, 0x7f)));
+        return h1_mask_of(_mm_or_si128(h1_in_range(v, 0, 0x1f), h1_is_byte(v, 0x7f)));
     case H1_TARGET: /* outside of 0x21..0x7e, or one of the two */
         v = _mm_andnot_si128(_mm_or_si128(h1_is_byte(v, '#'), h1_is_byte(v, '?')),
                              h1_in_range(v, 0x21, 0x7e - 0x21));
@@ -124,11 +128,6 @@ static inline uint64_t h1_mask_of(h1_block v)
     return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(v), 4)), 0);
 }
 
-static inline h1_block h1_either(h1_block a, h1_block b)
-{
-    return vorrq_u8(a, b);
-}
-
 static inline h1_block h1_same(h1_block a, h1_block b)
 {
     return vceqq_u8(a, b);
@@ -156,6 +155,12 @@ static inline h1_block h1_alnum_or_hyphen(h1_block v)
     return vorrq_u8(vorrq_u8(letters, h1_in_range(v, '0', 9)), h1_is_byte(v, '-'));
 }
 
+/* Bits of bytes that are rare in heads: control bytes, 0x7f and what is not ASCII. */
+static inline uint64_t h1_rare(h1_block v)
+{
+    return h1_mask_of(h1_in_range(v, 0x20, 0x7e - 0x20)) ^ H1_MASK_FULL;
+}
+
 static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 {
     h1_block v = h1_load(p);
@@ -180,12 +185,6 @@ static inline uint64_t h1_stops(const char *p, enum h1_scan kind)
 #endif
 
 #ifdef H1_SCAN_BLOCKS
-/* The mask bits of the first count bytes, count < 16. */
-static inline uint64_t h1_first_bits(unsigned count)
-{
-    return (UINT64_C(1) << (count << H1_MASK_SHIFT)) - 1;
-}
-
 /* The byte that the lowest bit of a mask stands for. */
 static inline unsigned h1_first_byte(uint64_t mask)
 {

@@ -52,6 +52,42 @@ static const char *scan_target(const char *base, const char *p, const char *end,
     return p;
 }
 
+static void note_target(struct http_head *h, const char *target, const char *stop,
+                        const char *query)
+{
+    h->target = str_n(target, (size_t)(stop - target));
+    h->path = h->target;
+    if (query != NULL) {
+        h->path.len = (size_t)(query - target);
+        h->query = str_n(query + 1, (size_t)(stop - query - 1));
+    }
+}
+
+int h1_common_request_line(struct h1_cursor *c, uint32_t target_bytes, struct http_head *h)
+{
+    static const char tail[11] = " HTTP/1.1\r\n";
+    const char *stop, *query, *target = c->p + 4;
+
+    if (c->end - c->p < 4 + (ssize_t)sizeof(tail))
+        return -EAGAIN;
+    if (memcmp(c->p, "GET ", 4) == 0)
+        h->method = HTTP_GET;
+    else if (memcmp(c->p, "POST ", 5) == 0)
+        h->method = HTTP_POST;
+    else
+        return -EAGAIN;
+    target += h->method == HTTP_POST;
+    stop = scan_target(c->base, target, c->end, &query);
+    if (*target != '/' || (size_t)(stop - target) > target_bytes ||
+        c->end - stop < (ssize_t)sizeof(tail) || memcmp(stop, tail, sizeof(tail)) != 0)
+        return -EAGAIN;
+    h->method_text = str_n(c->p, (size_t)(target - 1 - c->p));
+    h->version_minor = 1;
+    note_target(h, target, stop, query);
+    c->p = stop + sizeof(tail);
+    return 0;
+}
+
 int h1_request_line(struct h1_cursor *c, struct str line, uint32_t target_bytes,
                     struct http_head *h)
 {
@@ -70,14 +106,27 @@ int h1_request_line(struct h1_cursor *c, struct str line, uint32_t target_bytes,
             c, stop == end || *stop == ' ' ? H1_R_bad_request_line : H1_R_bad_target_byte, stop);
     if (*stop != ' ')
         return h1_refuse_at(c, H1_R_bad_target_byte, stop);
-    h->target = str_n(target, (size_t)(stop - target));
-    h->path = h->target;
-    if (query != NULL) {
-        h->path.len = (size_t)(query - target);
-        h->query = str_n(query + 1, (size_t)(stop - query - 1));
-    }
+    note_target(h, target, stop, query);
     r = take_version(c, str_n(stop + 1, (size_t)(end - stop - 1)), h);
     return r != 0 ? r : h1_target(c, h);
+}
+
+int h1_common_status_line(struct h1_cursor *c, struct http_head *h)
+{
+    static const char begin[9] = "HTTP/1.1 ";
+    const char *p = c->p, *stop;
+
+    if (c->end - p < 16 || memcmp(p, begin, sizeof(begin)) != 0 || p[9] < '1' || p[9] > '5' ||
+        !is_digit(p[10]) || !is_digit(p[11]) || p[12] != ' ')
+        return -EAGAIN;
+    stop = h1_scan(c->base, p + 13, c->end, H1_TEXT);
+    if (c->end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
+        return -EAGAIN;
+    h->version_minor = 1;
+    h->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
+    h->reason = str_n(p + 13, (size_t)(stop - p - 13));
+    c->p = stop + 2;
+    return 0;
 }
 
 /* "HTTP/1.1 200 OK"; the space before an empty reason is often left out, which harms nobody. */
