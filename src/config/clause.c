@@ -213,19 +213,32 @@ static bool read_args(struct clause *c, const struct node *args)
     return ok;
 }
 
+/* "StripPrefix: 1" is a map to YAML, and not what the writer meant. */
+static void unknown_key(struct clause *c, const struct node_entry *e)
+{
+    struct node place = {.line = e->line, .column = e->column};
+
+    for (size_t i = 0; i < c->table->count; i++) {
+        if (!str_eq(e->key, str_of(c->table->items[i].name)))
+            continue;
+        reader_error(c->r, &place, c->path, "write %s with = and not with a colon, as in %s",
+                     c->table->items[i].name, c->table->items[i].example);
+        return;
+    }
+    reader_error(c->r, &place, c->path,
+                 "unknown key %s; a %s is a text like %s or a map with name and args",
+                 reader_quote(c->r, e->key), c->table->what, c->table->items[0].example);
+}
+
 static bool read_long(struct clause *c)
 {
     const struct node *name = node_get(c->node, STR("name"));
     bool ok = true;
 
     for (const struct node_entry *e = c->node->entries; e != NULL; e = e->next) {
-        struct node place = {.line = e->line, .column = e->column};
-
         if (str_eq(e->key, STR("name")) || str_eq(e->key, STR("args")))
             continue;
-        reader_error(c->r, &place, c->path,
-                     "unknown key %s; a %s is a text like %s or a map with name and args",
-                     reader_quote(c->r, e->key), c->table->what, c->table->items[0].example);
+        unknown_key(c, e);
         ok = false;
     }
     if (!ok)

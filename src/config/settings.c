@@ -74,6 +74,8 @@ void nearest_try(struct nearest *n, const char *candidate)
 {
     unsigned d = str_distance(n->wrong, str_of(candidate));
 
+    if (n->wrong.len >= 3 && str_starts(str_of(candidate), n->wrong))
+        d = MIN(d, 1U); /* "addr" for "address" */
     if (d < n->distance) {
         n->distance = d;
         n->best = candidate;

@@ -221,6 +221,14 @@ static void names_are_known_or_nearly(void **state)
                 "StripPrefix=2 or a map with name and args\n");
 }
 
+static void a_colon_for_an_equals_sign_is_explained(void **state)
+{
+    assert_said(
+        with_filter("StripPrefix: 1"),
+        "t:6:5: error: routes[0].filters[0]: write StripPrefix with = and not with a colon, "
+        "as in StripPrefix=2\n");
+}
+
 static void arguments_are_complete_and_not_too_many(void **state)
 {
     PREDICATE_SAYS("Path", "Path needs the argument \"patterns\", as in "
@@ -328,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_replacement_refers_to_groups_that_exist),
         cmocka_unit_test(a_replacement_with_a_wrong_group_is_refused),
         cmocka_unit_test(names_are_known_or_nearly),
+        cmocka_unit_test(a_colon_for_an_equals_sign_is_explained),
         cmocka_unit_test(arguments_are_complete_and_not_too_many),
         cmocka_unit_test(headers_cannot_be_forged),
         cmocka_unit_test(paths_and_urls_are_checked),

@@ -77,6 +77,14 @@ static void an_undefined_upstream_names_the_nearest(void **state)
                    "t:3:9: error: routes[0].uri: no upstream has the id \"user\"\n");
 }
 
+static void a_shortened_name_finds_the_long_one(void **state)
+{
+    assert_refused(LISTEN "upstreams:\n- {id: u, endpoints: [{address: 127.0.0.1:1, wei: 2}]}\n"
+                          "routes:\n- {uri: lb://u, predicates: [Path=/a]}\n",
+                   "t:3:46: error: upstreams[0].endpoints[0].wei: unknown setting \"wei\"; did you "
+                   "mean weight?\n");
+}
+
 static void an_unused_upstream_is_a_warning(void **state)
 {
     assert_loads(USERS "routes:\n- {uri: 'http://127.0.0.1:1', predicates: [Path=/a]}\n",
@@ -345,6 +353,7 @@ int main(void)
         cmocka_unit_test(the_path_of_a_uri_is_not_used),
         cmocka_unit_test(no_op_needs_a_filter_that_answers),
         cmocka_unit_test(an_undefined_upstream_names_the_nearest),
+        cmocka_unit_test(a_shortened_name_finds_the_long_one),
         cmocka_unit_test(an_unused_upstream_is_a_warning),
         cmocka_unit_test(what_must_be_unique_is_reported_twice),
         cmocka_unit_test(order_comes_first_then_the_text),
