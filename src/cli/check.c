@@ -54,7 +54,7 @@ const struct command command_check = {
     .name = "check",
     .summary = "Check a configuration file and report every mistake at once",
     .args = {.options = options, .operands = {"FILE"}},
-    .details = "Each finding is one line, FILE:LINE:COLUMN: LEVEL: MESSAGE. Exit code 0: the file "
-               "can be run\n(there may be warnings); 1: it cannot.\n",
+    .details = "Each finding is one line, FILE:LINE:COLUMN: LEVEL: MESSAGE. Exit code 0: the file\n"
+               "can be run (there may be warnings); 1: it cannot.\n",
     .run = run_check,
 };

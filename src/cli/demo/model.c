@@ -18,13 +18,29 @@ void model_init(struct model *m, struct gateway *g, struct demo_fleet *fleet,
     access_set_sink(&m->story.sink);
 }
 
-static void add_event(struct model *m, enum demo_tone tone, const char *text)
+/* What repeats itself is one event with a count, unless it was already given out. */
+static bool merge_event(struct model *m, const struct demo_event *e)
 {
-    struct demo_event e = {.at_ns = weir_now() - m->started_ns, .tone = tone};
+    struct demo_event *last;
+
+    if (m->event_total == m->told_total)
+        return false;
+    last = &m->events[(m->event_total - 1) % DEMO_EVENTS_MAX];
+    if (last->tone != e->tone || strcmp(last->text, e->text) != 0)
+        return false;
+    last->count += e->count;
+    return true;
+}
+
+static void add_event(void *arg, enum demo_tone tone, const char *text, uint32_t count)
+{
+    struct model *m = arg;
+    struct demo_event e = {.at_ns = weir_now() - m->started_ns, .tone = tone, .count = count};
 
     snprintf(e.text, sizeof(e.text), "%s", text);
     spin_lock(&m->lock);
-    m->events[m->event_total++ % DEMO_EVENTS_MAX] = e;
+    if (!merge_event(m, &e))
+        m->events[m->event_total++ % DEMO_EVENTS_MAX] = e;
     spin_unlock(&m->lock);
 }
 
@@ -36,12 +52,7 @@ void model_note(struct model *m, enum demo_tone tone, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    add_event(m, tone, text);
-}
-
-static void emit(void *arg, enum demo_tone tone, const char *text)
-{
-    add_event(arg, tone, text);
+    add_event(m, tone, text, 1);
 }
 
 static void copy_text(char *out, size_t size, struct str s)
@@ -175,7 +186,7 @@ int model_sample(struct model *m)
     if (rc == 0) {
         m->view.elapsed_ns = now_ns - m->started_ns;
         m->view.totals.retries = g.retries_total;
-        story_tell(&m->story, emit, m);
+        story_tell(&m->story, add_event, m);
         sample_routes(m, &g, seconds);
         sample_endpoints(m, &g, seconds);
         sample_load(m, seconds);

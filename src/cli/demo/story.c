@@ -114,12 +114,10 @@ static void tell_kind(struct story *s, const struct story_kind *k, story_emit_fn
     } else {
         buf_printf(&b, "no endpoint to ask");
     }
-    if (k->count > 1)
-        buf_printf(&b, " x%u", (unsigned)k->count);
     buf_printf(&b, "; ");
     put_outcome(s, k, &b);
     text[b.len] = '\0';
-    emit(arg, k->saved ? DEMO_GOOD : DEMO_BAD, text);
+    emit(arg, k->saved ? DEMO_GOOD : DEMO_BAD, text, k->count);
 }
 
 void story_tell(struct story *s, story_emit_fn *emit, void *arg)
@@ -135,12 +133,6 @@ void story_tell(struct story *s, story_emit_fn *emit, void *arg)
     spin_unlock(&s->lock);
     for (uint32_t i = 0; i < count; i++)
         tell_kind(s, &kinds[i], emit, arg);
-    if (untold != 0) {
-        char text[DEMO_EVENT_MAX];
-        struct buf b = buf_on(text, sizeof(text) - 1);
-
-        buf_printf(&b, "and %u more failures", (unsigned)untold);
-        text[b.len] = '\0';
-        emit(arg, DEMO_BAD, text);
-    }
+    if (untold != 0)
+        emit(arg, DEMO_BAD, "and more failures of other kinds", untold);
 }

@@ -32,8 +32,8 @@ struct story {
 
 void story_init(struct story *s, struct demo_fleet *fleet);
 
-/* Adds what was gathered since the last call, as events of that time, through emit(arg, event). */
-typedef void story_emit_fn(void *arg, enum demo_tone tone, const char *text);
+/* Tells what was gathered since the last call: for each kind emit(arg, tone, sentence, count). */
+typedef void story_emit_fn(void *arg, enum demo_tone tone, const char *text, uint32_t count);
 void story_tell(struct story *s, story_emit_fn *emit, void *arg);
 
 #endif

@@ -54,7 +54,8 @@ void terminal_close(void)
 
 static void on_abort(int signo)
 {
-    terminal_close(); /* the handler was set to run once: abort() goes on to kill the process */
+    terminal_close();
+    raise(signo); /* the handler was set to run once; this one kills, as was meant */
 }
 
 int terminal_open(void)

@@ -140,6 +140,8 @@ static void render_events(const struct demo_view *v, unsigned rows_below, struct
         canvas_put(c, STYLE_PLAIN, " ");
         put_clock(c, STYLE_DIM, e->at_ns);
         canvas_put(c, tone_style(e->tone), " %s", e->text);
+        if (e->count > 1)
+            canvas_put(c, STYLE_BOLD, " x%u", (unsigned)e->count);
         canvas_newline(c);
     }
     for (; shown < room; shown++)
@@ -197,5 +199,8 @@ void demo_view_event(const struct demo_event *e, struct text *out)
     long s = (long)(e->at_ns / NS_PER_SEC);
     char mark = e->tone == DEMO_GOOD ? '+' : e->tone == DEMO_BAD ? '!' : '*';
 
-    text_printf(out, "%02ld:%02ld  %c %s\n", s / 60, s % 60, mark, e->text);
+    text_printf(out, "%02ld:%02ld  %c %s", s / 60, s % 60, mark, e->text);
+    if (e->count > 1)
+        text_printf(out, " x%u", (unsigned)e->count);
+    text_puts(out, STR("\n"));
 }

@@ -36,6 +36,7 @@ enum demo_tone { DEMO_NEUTRAL, DEMO_GOOD, DEMO_BAD };
 struct demo_event {
     int64_t at_ns; /* since the start */
     enum demo_tone tone;
+    uint32_t count; /* how often, one after the other */
     char text[DEMO_EVENT_MAX];
 };
 

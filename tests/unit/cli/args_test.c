@@ -122,7 +122,7 @@ static void numbers_outside_their_range_are_refused(void **state)
 static void the_nearest_command_is_what_was_meant(void **state)
 {
     assert_string_equal(command_nearest("chek"), "check");
-    assert_string_equal(command_nearest("rnu"), "run");
+    assert_string_equal(command_nearest("runn"), "run");
     assert_string_equal(command_nearest("ver"), "version");
     assert_string_equal(command_nearest("demos"), "demo");
     assert_null(command_nearest("xyzzy"));
