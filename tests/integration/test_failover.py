@@ -58,7 +58,7 @@ def test_an_endpoint_that_refuses_is_retried_elsewhere(start, bench_origin):
     for _ in range(20):
         r = get(weir.port)
         assert r.status == 200, r.raw
-    assert weir.metric_sum("weir_retries_total") >= 1
+    assert weir.metric_sum("weir_upstream_retries_total") >= 1
 
 
 def test_all_endpoints_down_is_a_502_or_503_with_cause_at_once(start):

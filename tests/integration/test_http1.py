@@ -101,7 +101,7 @@ def test_100_continue_comes_from_the_origin_before_the_body_goes(through):
     def careful(request, c):
         assert request.get("Expect") == "100-continue"
         c.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = b""
+        body = request.rest
         while len(body) < 5:
             body += recv_some(c)
         return answer(200, b"got " + body)
@@ -274,7 +274,8 @@ def test_full_duplex_bodies_do_not_deadlock(through):
 
     def mirror(request, c):
         c.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n\r\n".encode())
-        passed = 0
+        c.sendall(request.rest)
+        passed = len(request.rest)
         while passed < total:
             data = c.recv(65536)
             if not data:

@@ -97,13 +97,13 @@ class Process:
 class Weir(Process):
     """`weir run` with the configuration given as YAML text; {port} and {admin} are filled in."""
 
-    def __init__(self, config, folder, name="weir", **ports):
+    def __init__(self, config, folder_, name="weir", **ports):
         self.port = free_port()
         self.admin = free_port()
-        self.config_path = os.path.join(folder, name + ".yaml")
+        self.config_path = os.path.join(folder_, name + ".yaml")
         self.ports = ports
         self.write_config(config)
-        super().__init__([WEIR, "run", "-c", self.config_path], folder, name)
+        super().__init__([WEIR, "run", "-c", self.config_path], folder_, name)
         until(self.ready, 10, f"{name} ready: {self.errors()}")
 
     def write_config(self, config):
@@ -167,8 +167,9 @@ class Weir(Process):
 
 
 class Request:
-    def __init__(self, head, body):
+    def __init__(self, head, body, rest=b""):
         self.raw = head
+        self.rest = rest  # came behind the head, when the body is the handler's to read
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ", 2)
         self.fields = [tuple(p.strip() for p in line.split(":", 1)) for line in lines[1:] if line]
@@ -205,25 +206,27 @@ class Origin:
             threading.Thread(target=self._serve, args=(c,), daemon=True).start()
 
     def _serve(self, c):
-        with contextlib.suppress(OSError):
-            buffered = b""
-            while True:
-                while b"\r\n\r\n" not in buffered:
-                    data = c.recv(65536)
-                    if not data:
-                        return
-                    buffered += data
-                head, buffered = buffered.split(b"\r\n\r\n", 1)
-                body = b""
-                if self.read_body:
-                    body, buffered = read_body(c, head, buffered)
-                request = Request(head, body)
-                self.requests.append(request)
-                answer = self.handler(request, c)
-                if answer is None:
+        with c, contextlib.suppress(OSError):
+            self._talk(c)
+
+    def _talk(self, c):
+        buffered = b""
+        while True:
+            while b"\r\n\r\n" not in buffered:
+                data = c.recv(65536)
+                if not data:
                     return
-                c.sendall(answer)
-        c.close()
+                buffered += data
+            head, buffered = buffered.split(b"\r\n\r\n", 1)
+            body = b""
+            if self.read_body:
+                body, buffered = read_body(c, head, buffered)
+            request = Request(head, body, buffered)
+            self.requests.append(request)
+            answer = self.handler(request, c)
+            if answer is None:
+                return
+            c.sendall(answer)
 
     def count(self, method=None):
         return sum(1 for r in self.requests if method in (None, r.method))
