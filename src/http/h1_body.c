@@ -73,13 +73,14 @@ static struct h1_cursor cursor_on(struct h1_body *b, uint32_t limit, bool *ret_f
 {
     struct h1_reader *r = b->reader;
     uint32_t max = MIN(limit, r->cap - r->floor);
+    uint32_t len = MIN(r->end - r->start, max);
     const char *start = r->buf + r->start;
 
-    *ret_full = r->end - r->start >= max;
+    *ret_full = len == max;
     return (struct h1_cursor){
         .base = start,
         .p = start,
-        .end = start + MIN(r->end - r->start, max),
+        .end = start + len,
         .response = b->response,
         .refusal = &b->refusal,
     };

@@ -46,10 +46,12 @@ static int incomplete(struct h1_cursor *c, struct str data, uint32_t *scanned,
 static struct h1_cursor cursor_on(struct str data, const struct h1_limits *limits, bool response,
                                   struct h1_refusal *ret_refusal)
 {
+    size_t window = MIN(data.len, (size_t)limits->head_bytes);
+
     return (struct h1_cursor){
         .base = data.ptr,
         .p = data.ptr,
-        .end = data.ptr + MIN(data.len, (size_t)limits->head_bytes),
+        .end = data.ptr + window,
         .response = response,
         .refusal = ret_refusal,
     };

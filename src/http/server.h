@@ -51,8 +51,8 @@ int http_server_start(const struct addr *a, const struct http_server_options *o,
                       struct http_server **ret);
 int http_server_addr(const struct http_server *s, struct addr *ret);
 /* Stops accepting, lets requests in flight end until the deadline of the caller, cuts the rest,
- * frees. Once it has begun it cannot be cancelled: it returns when no handler runs any more. NULL is
- * fine. Must be called before the runtime ends. */
+ * frees. Once it has begun it cannot be cancelled: it returns when no handler runs any more. NULL
+ * is fine. Must be called before the runtime ends. */
 void http_server_stop(struct http_server *s) WEIR_PARKS;
 
 #endif
