@@ -214,6 +214,7 @@ void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *a
 {
     bool rest = has_rest(s);
 
+    s->watched_rest = rest;
     s->rest = true; /* a watch that fires consumes the event */
     s->read_streak = 0;
     if (!rest)
@@ -224,7 +225,10 @@ void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *a
 
 bool stream_unwatch(struct stream *s)
 {
-    return poll_fd_unwatch(s->pf);
+    if (!poll_fd_unwatch(s->pf))
+        return false;
+    s->rest = s->watched_rest; /* it has consumed nothing */
+    return true;
 }
 
 bool stream_unwatch_run(struct stream *s)

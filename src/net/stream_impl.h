@@ -12,6 +12,7 @@ struct stream {
      * more, so the next read tries before it waits. Otherwise (nothing read yet, or the last read
      * took all there was) whatever comes, or has come, has an event that nobody has consumed. */
     bool rest;
+    bool watched_rest;   /* what rest is again when a watch is taken back */
     uint8_t read_streak; /* calls in a row that did not wait */
 
     uint8_t write_streak; /* the writer's */
