@@ -229,3 +229,29 @@ void lab_read_all(struct stream *s, char *out, size_t size)
         len += (size_t)n;
     }
 }
+
+void run_sim(void (*body)(struct lab *lab))
+{
+    for (uint64_t seed = 1; seed <= LAB_SEEDS; seed++)
+        lab_run(seed, body);
+}
+
+void run_everywhere(void (*body)(struct lab *lab))
+{
+    lab_run(0, body);
+    run_sim(body);
+}
+
+void wait_for_bytes(void *arg)
+{
+    struct waiting *w = arg;
+
+    w->result = (int)stream_read(w->s, (char[1]){0}, 1);
+}
+
+void wait_for_client(void *arg)
+{
+    struct waiting *w = arg;
+
+    w->result = listener_accept(w->lab->listener, &w->s);
+}

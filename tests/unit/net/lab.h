@@ -60,6 +60,12 @@ extern struct lab *lab_now;
  * processors), with a listener open at lab->addr. Nothing may be left open. */
 void lab_run(uint64_t seed, void (*body)(struct lab *lab));
 
+enum { LAB_SEEDS = 150 };
+
+/* Over the simulated world with many seeds; everywhere: over the real one, too. */
+void run_sim(void (*body)(struct lab *lab));
+void run_everywhere(void (*body)(struct lab *lab));
+
 /* Any mixture of latency, jitter, fragments, small windows, stalls and spurious events. */
 struct sim_link lab_any_link(struct rng *r);
 void lab_set_link(struct lab *lab, const struct sim_link *link);
@@ -74,5 +80,15 @@ void lab_verify(const char *got, size_t at, size_t size);
 
 /* Reads exactly size bytes. */
 void lab_read_all(struct stream *s, char *out, size_t size);
+
+/* For a coroutine that waits in one call: its stream and the outcome. */
+struct waiting {
+    struct lab *lab;
+    struct stream *s;
+    int result;
+};
+
+void wait_for_bytes(void *arg);
+void wait_for_client(void *arg);
 
 #endif
