@@ -20,10 +20,12 @@
 #include "telemetry/cause.h"
 
 #define VIEW_BYTES_MAX (64 * MIB)
+#define PLURAL(n)      ((n) == 1 ? "" : "s")
 
 struct lifecycle {
     struct lifecycle_options options;
-    struct config *config; /* the one that runs */
+    struct config *started; /* with what the process began: some settings hold until it ends */
+    struct config *config;  /* the one that runs */
     struct gateway *gateway;
     struct admin *admin;           /* NULL: not wanted */
     struct access_log *access_log; /* NULL: off */
@@ -83,9 +85,10 @@ static void log_ready(struct lifecycle *lc)
             buf_lit(&a, ", admin on ");
             addr_format(&at, &a);
         }
-        log_info("ready", "serving on %.*s%.*s; %u routes, %u upstreams, %u workers", (int)l.len,
-                 listeners, (int)a.len, admin, v.route_count, v.upstream_count,
-                 runtime_processor_count());
+        log_info("ready", "serving on %.*s%.*s; %u route%s, %u upstream%s, %u worker%s", (int)l.len,
+                 listeners, (int)a.len, admin, v.route_count, PLURAL(v.route_count),
+                 v.upstream_count, PLURAL(v.upstream_count), runtime_processor_count(),
+                 PLURAL(runtime_processor_count()));
         gateway_view_done(&v);
     }
     arena_done(&arena);
@@ -186,9 +189,10 @@ static int apply_reloaded(struct lifecycle *lc, struct config *next)
         return rc;
     }
     set_log(lc, next);
-    warn_of_restart(lc->config, next);
-    log_info("reloaded", "%s: %u routes, %u upstreams", lc->options.config_path, next->route_count,
-             next->upstream_count);
+    warn_of_restart(lc->started, next);
+    log_info("reloaded", "%s: %u route%s, %u upstream%s", lc->options.config_path,
+             next->route_count, PLURAL(next->route_count), next->upstream_count,
+             PLURAL(next->upstream_count));
     config_unref(lc->config);
     lc->config = config_ref(next);
     return 0;
@@ -210,7 +214,7 @@ static void reload(struct lifecycle *lc)
     log_diags(&diags, lc->options.config_path);
     if (rc < 0)
         log_error("reload_failed", "%s: %u error%s; the old configuration stays",
-                  lc->options.config_path, diags.errors, diags.errors == 1 ? "" : "s");
+                  lc->options.config_path, diags.errors, PLURAL(diags.errors));
     else
         apply_reloaded(lc, next);
     config_unref(next);
@@ -254,8 +258,9 @@ static void report_stopping(void *arg)
         uint32_t in_flight = requests_in_flight(s->lc->gateway, &connections);
         int64_t left_ns = s->deadline_ns - weir_now();
 
-        log_info("stopping", "waiting for %u requests on %u client connections, %lld s more",
-                 in_flight, connections, (long long)MAX(left_ns / NS_PER_SEC, (int64_t)0));
+        log_info("stopping", "waiting for %u request%s on %u client connection%s, %lld s more",
+                 in_flight, PLURAL(in_flight), connections, PLURAL(connections),
+                 (long long)MAX(left_ns / NS_PER_SEC, (int64_t)0));
     }
 }
 
@@ -282,10 +287,10 @@ static void stop_gracefully(struct lifecycle *lc, int signo)
     uint32_t in_flight = requests_in_flight(lc->gateway, &connections);
 
     log_info("stopping",
-             "%s: %u requests in flight on %u client connections get up to %lld s; a "
+             "%s: %u request%s in flight on %u client connection%s get up to %lld s; a "
              "second signal stops at once",
-             signo == SIGTERM ? "SIGTERM" : "SIGINT", in_flight, connections,
-             (long long)(timeout_ns / NS_PER_SEC));
+             signo == SIGTERM ? "SIGTERM" : "SIGINT", in_flight, PLURAL(in_flight), connections,
+             PLURAL(connections), (long long)(timeout_ns / NS_PER_SEC));
     if (lc->admin != NULL)
         admin_stopping(lc->admin);
     WEIR_SCOPE (scope) {
@@ -382,11 +387,13 @@ int lifecycle_run(const struct lifecycle_options *o)
     int rc = load_first(&lc);
     if (rc < 0)
         return EXIT_FAILURE;
+    lc.started = config_ref(lc.config);
     raise_fd_limit(lc.config);
     runtime_signal_block();
     const struct weir_options options = {.size = sizeof(options), .workers = lc.config->workers};
     rc = weir_main(serve, &lc, &options);
     config_unref(lc.config);
+    config_unref(lc.started);
     if (rc < 0)
         log_error("start_failed", "runtime: %s", strerrordesc_np(-rc));
     return rc == EXIT_SUCCESS ? EXIT_SUCCESS : EXIT_FAILURE;
