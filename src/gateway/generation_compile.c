@@ -130,7 +130,7 @@ static int compile_limits(struct compiler *c)
     int class = workspace_class(config->limits.header_bytes);
 
     if (class < 0)
-        return fail(c, class, "limits", STR("header-bytes"), "more than 512 KiB");
+        return fail(c, class, "limits", STR("header-bytes"), "more than 1 MiB");
     gen->buffer_class = (uint32_t) class;
     gen->limits = (struct h1_limits){
         .head_bytes = config->limits.header_bytes,

@@ -5,7 +5,7 @@
 
 #include "base/pool.h"
 
-#define WORKSPACE_CLASSES    7 /* heads up to 8, 16, ... 512 KiB */
+#define WORKSPACE_CLASSES    8 /* heads up to 8, 16, ... 1,024 KiB */
 #define WORKSPACE_BODY_BYTES (16 * KIB)
 #define WORKSPACE_HEAD_EXTRA (8 * KIB) /* what we may add to a head */
 #define ARENA_FIRST_BYTES    (4 * KIB)

@@ -5,7 +5,17 @@
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
 
-static struct retry_decision decide(struct exchange *x)
+/* The budget keeps retries from becoming load. What reached nobody has not been load yet, and a
+ * kept connection that had gone is a matter of one fresh one: these are not held against it, or the
+ * death of one endpoint of two would spend it at once and turn into errors. */
+static bool is_free(const struct exchange *x)
+{
+    return x->failure == RETRY_CONNECT || x->failure == RETRY_REFUSED_LOCALLY ||
+           (x->failure == RETRY_CLOSED &&
+            (x->record.upstream_reused || x->pump.writer.sent_bytes == 0));
+}
+
+static struct retry_decision decide(struct exchange *x, struct retry_budget *budget)
 {
     const struct upstream *u = x->route->upstream;
     struct retry_attempt a = {
@@ -24,7 +34,7 @@ static struct retry_decision decide(struct exchange *x)
 
     if (pump_state(&x->pump) != PUMP_NONE)
         a.body_replayable = false; /* it may hold a piece in its hands */
-    return retry_decide(&a, &u->retry, &u->state->budget);
+    return retry_decide(&a, &u->retry, budget);
 }
 
 /* When attempts failed for several causes, none of them is the whole truth. */
@@ -74,9 +84,8 @@ static int back_off(struct exchange *x, int64_t ns)
 
 int retry(struct exchange *x, const struct chain *next)
 {
-    const struct upstream *u = x->route->upstream;
-    struct upstream_state *state = u->state;
-    bool again = false;
+    struct upstream_state *state = x->route->upstream->state;
+    struct retry_budget unlimited = {0}, *charged = NULL;
 
     retry_budget_enter(&state->budget);
     x->in_budget = true;
@@ -86,22 +95,22 @@ int retry(struct exchange *x, const struct chain *next)
         struct retry_decision d;
         int rc = chain_next(next, x);
 
-        if (again)
-            retry_budget_give(&state->budget);
+        if (charged != NULL)
+            retry_budget_give(charged);
         if (rc < 0 || x->attempt_cause == CAUSE_NONE)
             return rc;
         if (x->endpoint == NULL)
             return exchange_refuse(x, CAUSE_DESTINATION_UNAVAILABLE, NULL);
-        d = decide(x);
+        charged = is_free(x) ? &unlimited : &state->budget;
+        d = decide(x, charged);
         if (!retry_yes(d.verdict))
             return give_up(x, d.verdict);
-        again = true;
         metric_inc(state->retries);
         atomic_fetch_add_explicit(&state->retries_total, 1, memory_order_relaxed);
         x->fresh = d.verdict == RETRY_SAME;
         rc = back_off(x, d.backoff_ns);
         if (rc < 0) {
-            retry_budget_give(&state->budget);
+            retry_budget_give(charged);
             return exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING,
                                    NULL);
         }
