@@ -16,7 +16,10 @@
 static int run_seed(uint64_t seed, int (*fn)(void *arg), void *arg)
 {
     struct world *w = sim_new(seed);
-    struct weir_options o = {.size = sizeof(o), .world = w, .workers = 4 /* one is used */};
+    struct weir_options o = {.size = sizeof(o),
+                             .world = w,
+                             .workers = 4, /* one is used */
+                             .coroutines_max = TEST_COROUTINES_MAX};
     int r = weir_main(fn, arg, &o);
 
     sim_free(w);
@@ -271,7 +274,8 @@ static void watched_connections_work_in_the_simulated_network(void)
     for (uint64_t seed = 0; seed < 10; seed++) {
         struct server s = {0};
         struct world *w = sim_new(seed);
-        struct weir_options o = {.size = sizeof(o), .world = w};
+        struct weir_options o = {
+            .size = sizeof(o), .world = w, .coroutines_max = TEST_COROUTINES_MAX};
         struct sim_stats stats;
 
         CHECK_EQ(weir_main(talk, &s, &o), 0);
