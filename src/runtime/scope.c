@@ -127,7 +127,7 @@ void weir_scope_leave(struct weir_scope *ws)
     struct scope *s = scope_of(ws);
     struct co *co = s->owner;
 
-    ASSERT(co == co_self() && co->scopes == s);
+    ASSERT(co != NULL && co == co_self() && co->scopes == s);
     spin_lock(&co->family_lock);
     if (!ws->done)
         doom_children(s);
