@@ -6,11 +6,46 @@
 
 #include "base/assert.h"
 
+static inline uint64_t load_word(const char *p, size_t size)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, p, size);
+    return v;
+}
+
+/* ascii_lower() of eight bytes at once. Of seven bits no sum carries into the next byte; the eighth
+ * then says whether the byte was at least 'A', and whether it was beyond 'Z'. */
+static inline uint64_t lower_word(uint64_t v)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t low = v & 0x7f * ones;
+    uint64_t capital = (low + (0x80 - 'A') * ones) & ~(low + (0x7f - 'Z') * ones) & ~v;
+
+    return v | (capital & 0x80 * ones) >> 2;
+}
+
+static inline bool same_words(const char *a, const char *b, size_t size)
+{
+    return lower_word(load_word(a, size)) == lower_word(load_word(b, size));
+}
+
+/* Any length is covered by words that may overlap at the end. */
 bool str_eq_nocase(struct str a, struct str b)
 {
-    if (a.len != b.len)
+    size_t len = a.len;
+
+    if (len != b.len)
         return false;
-    for (size_t i = 0; i < a.len; i++)
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8)
+            if (!same_words(a.ptr + i, b.ptr + i, 8))
+                return false;
+        return same_words(a.ptr + len - 8, b.ptr + len - 8, 8);
+    }
+    if (len >= 4)
+        return same_words(a.ptr, b.ptr, 4) && same_words(a.ptr + len - 4, b.ptr + len - 4, 4);
+    for (size_t i = 0; i < len; i++)
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
             return false;
     return true;
@@ -128,10 +163,17 @@ void buf_put_u64(struct buf *b, uint64_t value)
     char digits[20];
     size_t at = sizeof(digits);
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
+    if (value < 10) {
+        buf_putc(b, (char)('0' + value));
+        return;
+    }
+    for (; value >= 10; value /= 100) { /* two at a time: half the divisions */
+        at -= 2;
+        digits[at] = (char)('0' + value % 100 / 10);
+        digits[at + 1] = (char)('0' + value % 10);
+    }
+    if (value != 0)
+        digits[--at] = (char)('0' + value);
     buf_put(b, digits + at, sizeof(digits) - at);
 }
 

@@ -1,4 +1,6 @@
 /* Slices, builders and numbers. */
+#include <stdio.h>
+
 #include "base/text.h"
 
 #include "../cmocka_setup.h"
@@ -93,6 +95,51 @@ static void compare_without_case_is_ascii_only(void **state)
     assert_false(str_eq_nocase(STR("@"), STR("`")));
 }
 
+static void expect_number(uint64_t n)
+{
+    char mem[20], expected[32];
+    struct buf b = buf_on(mem, sizeof(mem));
+
+    buf_put_u64(&b, n);
+    snprintf(expected, sizeof(expected), "%llu", (unsigned long long)n);
+    assert_false(b.overflow);
+    assert_true(str_eq(buf_str(&b), str_of(expected)));
+}
+
+/* Every pair of bytes in every place of words and their ends. */
+static void compare_without_case_is_exact(void **state)
+{
+    for (size_t len = 1; len <= 17; len++) {
+        for (unsigned pair = 0; pair < 65536; pair++) {
+            char a[17], b[17];
+            size_t at = pair % len;
+
+            memset(a, 'x', len);
+            memset(b, 'X', len);
+            a[at] = (char)(pair >> 8);
+            b[at] = (char)pair;
+            assert_int_equal(str_eq_nocase(str_n(a, len), str_n(b, len)),
+                             ascii_lower(a[at]) == ascii_lower(b[at]));
+        }
+    }
+}
+
+static void numbers_are_written_in_full(void **state)
+{
+    uint64_t around[] = {0, 1, UINT64_MAX, UINT64_MAX - 1};
+
+    for (size_t i = 0; i < ARRAY_LEN(around); i++)
+        expect_number(around[i]);
+    for (uint64_t power = 10;; power *= 10) {
+        for (uint64_t n = power - 2; n <= power + 1; n++)
+            expect_number(n);
+        if (power == UINT64_C(10000000000000000000))
+            break;
+    }
+    for (uint64_t n = 0; n < 2000; n++)
+        expect_number(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +150,8 @@ int main(void)
         cmocka_unit_test(json_text_is_escaped),
         cmocka_unit_test(text_stops_at_its_bound),
         cmocka_unit_test(compare_without_case_is_ascii_only),
+        cmocka_unit_test(compare_without_case_is_exact),
+        cmocka_unit_test(numbers_are_written_in_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
