@@ -10,6 +10,13 @@ const struct http_field_row http_field_rows[HTTP_F_MAX] = {
 #undef F
 };
 
+const uint64_t http_field_hop_ids = 0
+#define F(id, text, letter, kind)                                                                  \
+    | (HTTP_FIELD_##kind == HTTP_FIELD_HOP ? HTTP_F_BIT(HTTP_F_##id) : 0)
+#include "http/field.h"
+#undef F
+    ;
+
 /* A collision is a duplicate designator, which -Werror refuses. */
 const uint8_t http_field_slots[256] = {
 #define F(id, text, letter, kind) [HTTP_FIELD_SLOT(sizeof(text) - 1, letter)] = HTTP_F_##id,
@@ -33,12 +40,13 @@ enum http_field_id http_field_id_of_token(const char *name, size_t len)
 
 enum http_field_id http_field_id_of(struct str name)
 {
-    enum http_field_id id = http_field_id_of_token(name.ptr, name.len);
+    enum http_field_id id;
 
-    /* Not exact where there are control bytes; see lower.h. */
-    if (id != HTTP_F_OTHER && !str_eq_nocase(name, http_field_id_text(id)))
+    if (unlikely(name.len < 2))
         return HTTP_F_OTHER;
-    return id;
+    id = (enum http_field_id)http_field_slots[HTTP_FIELD_SLOT(name.len, name.ptr[name.len - 2])];
+    /* lower_same() is not exact where there are control bytes. */
+    return str_eq_nocase(name, http_field_id_text(id)) ? id : HTTP_F_OTHER;
 }
 
 enum http_field_kind http_field_kind_of(enum http_field_id id)

@@ -28,6 +28,9 @@ extern const uint8_t http_field_slots[256];
 /* As http_field_id_of(), for a name that is known to consist of token characters. */
 enum http_field_id http_field_id_of_token(const char *name, size_t len);
 
+/* The ids of kind HOP, as bits. */
+extern const uint64_t http_field_hop_ids;
+
 enum http_field_kind http_field_kind_of(enum http_field_id id);
 /* The name in lower case; "" for HTTP_F_OTHER. */
 struct str http_field_id_text(enum http_field_id id);

@@ -42,11 +42,40 @@ void h1_put_field(struct buf *out, struct str name, struct str value)
     out->len += need;
 }
 
+static inline bool are(const char *p, char first, char second)
+{
+    return p[0] == first && p[1] == second;
+}
+
+/* True when name and value stand in memory as they go on the wire. */
+static inline bool is_line(const struct http_field *f)
+{
+    return f->value == f->name + f->name_len + 2 && are(f->value - 2, ':', ' ');
+}
+
+/* Fields that came in and go out as they are lie in the reader's buffer one behind the other: each
+ * such run is copied as a whole. That it is one is seen by its bytes, so nobody has to keep account
+ * of what filters did. */
 void h1_put_fields(struct buf *out, const struct http_head *h)
 {
-    for (uint32_t i = 0; i < h->field_count; i++)
-        if (!h->fields[i].dropped)
-            h1_put_field(out, http_field_name(&h->fields[i]), http_field_value(&h->fields[i]));
+    const struct http_field *f = h->fields, *end = f + h->field_count;
+
+    while (f != end) {
+        const char *from = f->name, *to;
+
+        if (f->dropped || !is_line(f)) {
+            if (!f->dropped)
+                h1_put_field(out, http_field_name(f), http_field_value(f));
+            f++;
+            continue;
+        }
+        do {
+            to = f->value + f->value_len;
+            f++;
+        } while (f != end && !f->dropped && f->name == to + 2 && are(to, '\r', '\n') && is_line(f));
+        buf_put(out, from, (size_t)(to - from));
+        buf_lit(out, "\r\n");
+    }
 }
 
 void h1_put_framing(struct buf *out, enum http_body_kind kind, uint64_t content_length)

@@ -91,7 +91,7 @@ struct http_field *http_head_find(struct http_head *h, struct str name)
     return NULL;
 }
 
-int http_head_add(struct http_head *h, struct str name, struct str value)
+int http_head_add_id(struct http_head *h, enum http_field_id id, struct str name, struct str value)
 {
     struct http_field *f;
 
@@ -104,10 +104,15 @@ int http_head_add(struct http_head *h, struct str name, struct str value)
     f->value = value.ptr;
     f->name_len = (uint16_t)name.len;
     f->value_len = (uint32_t)value.len;
-    f->id = (uint8_t)http_field_id_of(name);
+    f->id = (uint8_t)id;
     f->dropped = false;
-    h->seen |= UINT64_C(1) << f->id;
+    h->seen |= HTTP_F_BIT(id);
     return 0;
+}
+
+int http_head_add(struct http_head *h, struct str name, struct str value)
+{
+    return http_head_add_id(h, http_field_id_of(name), name, value);
 }
 
 int http_head_drop(struct http_head *h, struct str name)
@@ -126,6 +131,14 @@ int http_head_drop(struct http_head *h, struct str name)
         }
     }
     return dropped;
+}
+
+void http_head_drop_ids(struct http_head *h, uint64_t ids)
+{
+    if ((h->seen & ids) == 0)
+        return;
+    for (uint32_t i = 0; i < h->field_count; i++)
+        h->fields[i].dropped |= (ids >> h->fields[i].id) & 1;
 }
 
 bool http_list_has(struct str value, struct str token)
@@ -163,18 +176,9 @@ static bool keeps_length(const struct http_head *h)
 
 void http_head_drop_hop_by_hop(struct http_head *h)
 {
-    bool drop_length = !keeps_length(h);
+    uint64_t ids = http_field_hop_ids;
 
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        struct http_field *f = &h->fields[i];
-
-        if (f->id == HTTP_F_OTHER)
-            continue;
-        if (f->id == HTTP_F_CONTENT_LENGTH)
-            f->dropped |= drop_length;
-        else if (http_field_kind_of((enum http_field_id)f->id) == HTTP_FIELD_HOP)
-            f->dropped = true;
-    }
+    http_head_drop_ids(h, keeps_length(h) ? ids : ids | HTTP_F_BIT(HTTP_F_CONTENT_LENGTH));
     if (!http_head_has(h, HTTP_F_CONNECTION))
         return;
     for (uint32_t i = 0; i < h->field_count; i++)

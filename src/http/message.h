@@ -122,8 +122,14 @@ struct http_field *http_head_find(struct http_head *h, struct str name);
 
 /* Appends; the text is borrowed. -ENOSPC at HTTP_FIELDS_MAX. */
 int http_head_add(struct http_head *h, struct str name, struct str value);
+/* The same for a name whose id is known. */
+int http_head_add_id(struct http_head *h, enum http_field_id id, struct str name, struct str value);
 /* Drops every field of that name; returns how many. */
 int http_head_drop(struct http_head *h, struct str name);
+/* Drops all fields of these ids, a set of bits HTTP_F_BIT(id). */
+void http_head_drop_ids(struct http_head *h, uint64_t ids);
+
+#define HTTP_F_BIT(id) (UINT64_C(1) << (id))
 
 /* The id of a field name (any case). */
 enum http_field_id http_field_id_of(struct str name);

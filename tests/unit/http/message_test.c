@@ -191,6 +191,30 @@ static void hop_by_hop_fields_go_and_protected_ones_stay(void **state)
     assert_true(str_eq(buf_str(&b), STR("Content-Length: 7\r\nX: y\r\n")));
 }
 
+/* What stood together is copied together, and only that. */
+static void fields_are_written_as_they_are_now(void **state)
+{
+    char out[512];
+    struct buf b = buf_on(out, sizeof(out));
+
+    parse_request(STR("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB:2\r\nC:\t 3 \r\nD:\r\nE: 5\r\n"
+                      "F: 6\r\nG: 7, 7\r\nH: 8\r\nI: 9 \r\nJ: 10\r\n\r\n"));
+    http_head_drop_ids(&head, HTTP_F_BIT(HTTP_F_HOST));
+    head.fields[6].value = "six";
+    head.fields[6].value_len = 3;
+    head.fields[7].value_len = 1;
+    http_head_drop(&head, STR("H"));
+    assert_int_equal(http_head_add_id(&head, HTTP_F_VIA, STR("Via"), STR("me")), 0);
+    assert_int_equal(http_head_add(&head, STR("K"), STR("11")), 0);
+    h1_put_fields(&b, &head);
+    assert_true(str_eq(buf_str(&b), STR("A: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: 5\r\nF: six\r\nG: 7\r\n"
+                                        "I: 9\r\nJ: 10\r\nVia: me\r\nK: 11\r\n")));
+    assert_non_null(http_head_find_id(&head, HTTP_F_VIA));
+    b = buf_on(out, 30);
+    h1_put_fields(&b, &head);
+    assert_true(b.overflow);
+}
+
 static bool same_fields(const struct http_head *a, const struct http_head *b)
 {
     if (a->field_count != b->field_count)
@@ -279,6 +303,7 @@ int main(void)
         cmocka_unit_test(lists_are_searched_by_element),
         cmocka_unit_test(fields_are_found_added_and_dropped),
         cmocka_unit_test(hop_by_hop_fields_go_and_protected_ones_stay),
+        cmocka_unit_test(fields_are_written_as_they_are_now),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(framing_is_written_as_it_will_be_read),
         cmocka_unit_test(a_builder_that_is_full_holds_whole_lines),
