@@ -8,7 +8,7 @@
 
 enum {
     LOOKOUT_NS = 10 * 1000 * 1000, /* how long a working processor may leave its poller alone */
-    BUSY_POLL_NS = 20 * 1000,      /* least time between polls while there is other work */
+    BUSY_POLL_NS = 500 * 1000,     /* least time between polls while there is other work */
     TRIM_NS = 1000 * 1000 * 1000,
     TRIM_BATCH = 1024,
     EXPIRE_BATCH = 64,
