@@ -29,11 +29,13 @@ static void append(struct build *b, json_t *array, json_t *value)
  * nothing else: such bytes are shown as '?'. */
 static json_t *text_json(struct str s)
 {
-    json_t *value = json_stringn(s.ptr != NULL ? s.ptr : "", s.len);
+    struct text clean = {0};
 
+    if (s.ptr == NULL)
+        return json_string("");
+    json_t *value = json_stringn(s.ptr, s.len);
     if (value != NULL || s.len == 0)
         return value;
-    struct text clean = {0};
     for (size_t i = 0; i < s.len; i++)
         text_put(&clean, (unsigned char)s.ptr[i] < 0x80 ? &s.ptr[i] : "?", 1);
     value = clean.overflow ? NULL : json_stringn(clean.ptr, clean.len);
@@ -183,7 +185,8 @@ static json_t *config_json(struct build *b, const struct gateway_view *v)
 /* Writes the document and lets go of it. */
 static int write_document(const struct build *b, json_t *doc, struct text *out)
 {
-    char *dump = b->failed || doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *dump =
+        b->failed || doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
     json_decref(doc);
     if (dump == NULL)
