@@ -2,6 +2,7 @@
 #include "gateway/attempt.h"
 
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 static struct access_attempt *last_record(struct exchange *x)
 {
@@ -23,7 +24,7 @@ static bool avoid_unusable(void *arg, uint32_t index)
 {
     struct exchange *x = arg;
 
-    return !endpoint_usable(x->route->upstream->endpoints[index], runtime_now_coarse());
+    return !endpoint_usable(x->route->upstream->endpoints[index], here_now_ns());
 }
 
 static bool avoid_tried(void *arg, uint32_t index)
@@ -117,7 +118,7 @@ bool attempt_begin(struct exchange *x, bool same)
         x->tried[x->tried_count++] = x->endpoint;
     x->attempt_cause = CAUSE_NONE;
     x->attempt_running = true;
-    x->attempt_start_ns = runtime_now_coarse();
+    x->attempt_start_ns = here_now_ns();
     x->pump.writer.sent_bytes = 0;
     x->pump.writer.done = false;
     atomic_fetch_add_explicit(&x->endpoint->in_flight, 1, memory_order_relaxed);
@@ -135,7 +136,7 @@ void attempt_end(struct exchange *x)
     if (!x->attempt_running)
         return;
     x->attempt_running = false;
-    took_ns = (x->end_ns != 0 ? x->end_ns : runtime_now_coarse()) - x->attempt_start_ns;
+    took_ns = (x->end_ns != 0 ? x->end_ns : here_now_ns()) - x->attempt_start_ns;
     atomic_fetch_sub_explicit(&x->endpoint->in_flight, 1, memory_order_relaxed);
     metric_observe(x->endpoint->metrics.duration, took_ns);
     record = last_record(x);

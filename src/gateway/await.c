@@ -3,6 +3,7 @@
 #include "gateway/attempt.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 /* Interim responses (1xx) before the final one; beyond, somebody plays games. */
 #define INTERIM_MAX 32
@@ -17,7 +18,7 @@ static int64_t wait_until(struct exchange *x)
     int64_t sent_ns = x->sent_ns;
 
     if (state == PUMP_RUNNING)
-        return ns_add(runtime_now_coarse(), t->first_byte_ns);
+        return ns_add(here_now_ns(), t->first_byte_ns);
     if (state != PUMP_NONE) {
         sent_ns = atomic_load_explicit(&x->pump.progress_ns, memory_order_relaxed);
         x->deadline_ns = ns_add(sent_ns, t->total_ns);
@@ -39,7 +40,7 @@ static int read_head(struct exchange *x, struct h1_refusal *refusal)
         if (rc != -ETIMEDOUT)
             return rc;
         until_ns = wait_until(x);
-        if (until_ns <= runtime_now_coarse())
+        if (until_ns <= here_now_ns())
             return rc;
     }
 }
@@ -79,7 +80,7 @@ static int fail_read(struct exchange *x, int rc, bool begun)
     begun |= h1_reader_buffered(&x->upstream_reader) != 0;
     if (rc == -ECANCELED)
         return fail_cancelled(x);
-    if (rc == -ETIMEDOUT && x->deadline_ns <= runtime_now_coarse())
+    if (rc == -ETIMEDOUT && x->deadline_ns <= here_now_ns())
         return fail(x, RETRY_TIMEOUT, CAUSE_DEADLINE_EXCEEDED);
     if (rc == -ETIMEDOUT)
         return fail(x, RETRY_TIMEOUT, CAUSE_HTTP_RESPONSE_TIMEOUT);
@@ -99,7 +100,7 @@ static int pass_interim(struct exchange *x)
     http_head_drop_hop_by_hop(&x->response);
     if (forward_head_interim(x, &head) < 0)
         return -ENOBUFS;
-    WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->generation->config->client.send_ns)) {
+    WEIR_DEADLINE (ns_add(here_now_ns(), x->generation->config->client.send_ns)) {
         rc = stream_write(x->reader->stream, head.ptr, head.len);
     }
     x->interim_bytes += head.len;

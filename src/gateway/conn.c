@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 static struct conn_shard *shard_of(struct conn *c)
 {
@@ -49,7 +50,7 @@ static void conn_event(void *arg, enum poll_watch_cause cause);
 static void park(struct conn *c)
 {
     struct conn_shard *shard = shard_of(c);
-    int64_t deadline_ns = ns_add(runtime_now_coarse(), idle_ns(c->gateway));
+    int64_t deadline_ns = ns_add(here_now_ns(), idle_ns(c->gateway));
     bool stopping;
 
     spin_lock(&shard->lock);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/duration.h"
+#include "runtime/here.h"
 
 static void conn_free(struct upstream_conn *uc)
 {
@@ -107,7 +108,7 @@ void upstream_conn_keep(struct upstream_conn *uc, const struct config_pool *pool
         list_push_front(&e->idle, &uc->link);
         e->idle_count++;
         stream_watch(uc->stream, "idle upstream", idle_event, uc,
-                     ns_add(runtime_now_coarse(), pool->idle_timeout_ns));
+                     ns_add(here_now_ns(), pool->idle_timeout_ns));
     }
     spin_unlock(&e->lock);
     if (!kept)

@@ -119,6 +119,11 @@ static bool upstream_reusable(const struct exchange *x)
 {
     enum pump_state pump = pump_state(&x->pump);
 
+#ifdef WEIR_PLANTED_BUG_RESPONSE_MIXUP
+    /* The test of the simulation: the next request on it would read the rest of this response. */
+    if (x->source == RESPONSE_UPSTREAM && x->response.keep_alive && x->pump.writer.done)
+        return true;
+#endif
     return x->source == RESPONSE_UPSTREAM && x->response_body.done && x->response.keep_alive &&
            (pump == PUMP_NONE || pump == PUMP_SENT) && x->pump.writer.done &&
            h1_reader_buffered(&x->upstream_reader) == 0 && !x->upstream_reader.eof;

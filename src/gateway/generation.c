@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 static void shard_done(struct generation *gen)
 {
@@ -28,7 +29,7 @@ static void unpin_shard(struct generation *gen, unsigned shard)
 
 struct pin generation_pin(struct gateway *g)
 {
-    unsigned shard = runtime_processor_index() % PIN_SHARDS;
+    unsigned shard = here_processor() % PIN_SHARDS;
     struct pin pin = {.shard = shard};
 
     spin_lock(&g->pin_locks[shard].lock);

@@ -5,6 +5,7 @@
 #include "gateway/attempt.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 /* True when the request's end has been reached; what is buffered of a small rest is thrown away. */
 static bool request_ended(struct exchange *x)
@@ -29,7 +30,7 @@ int respond_send(struct exchange *x, struct str head, struct str piece, bool las
 {
     int rc = 0;
 
-    WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->generation->config->client.send_ns)) {
+    WEIR_DEADLINE (ns_add(here_now_ns(), x->generation->config->client.send_ns)) {
         rc = h1_writer_send(&x->out, head, piece, last, trailers);
     }
     if (likely(rc == 0))
@@ -127,7 +128,7 @@ static ssize_t next_piece(struct exchange *x, struct str *head, struct str *piec
         if (rc < 0)
             return -EPIPE;
     }
-    WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->route->config->timeouts.read_ns)) {
+    WEIR_DEADLINE (ns_add(here_now_ns(), x->route->config->timeouts.read_ns)) {
         n = h1_body_next(&x->response_body, piece);
     }
     return n;

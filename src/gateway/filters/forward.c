@@ -5,6 +5,7 @@
 #include "gateway/filters/filters.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 /* An idle connection, or a new one. A second attempt at the same endpoint wants a new one: what was
  * wrong with the last may be wrong with all idle ones. */
@@ -66,10 +67,10 @@ static int send_request(struct exchange *x)
                    x->reader->limits);
     h1_writer_init(&x->pump.writer, stream, x->request.body, x->request.content_length);
     WEIR_DEADLINE (
-        MIN(ns_add(runtime_now_coarse(), x->route->config->timeouts.read_ns), x->deadline_ns)) {
+        MIN(ns_add(here_now_ns(), x->route->config->timeouts.read_ns), x->deadline_ns)) {
         rc = h1_writer_send(&x->pump.writer, head, x->body_piece, x->body_whole, STR(""));
     }
-    x->sent_ns = runtime_now_coarse();
+    x->sent_ns = here_now_ns();
     return rc;
 }
 
