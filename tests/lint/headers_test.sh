@@ -12,7 +12,8 @@ for h in $(find src -name '*.h' | sort); do
     count=$((count + 1))
 done
 for h in include/weir/*.h; do
-    $cc -std=c11 -Wall -Wextra -Werror -pedantic -Iinclude -fsyntax-only -x c "$h"
+    printf '#include "%s"\nextern int one_declaration_at_least;\n' "$h" |
+        $cc -std=c11 -Wall -Wextra -Werror -pedantic -I. -Iinclude -fsyntax-only -x c -
     if command -v c++ >/dev/null; then
         printf 'extern "C" {\n#include "%s"\n}\n' "$h" | c++ -I. -Iinclude -fsyntax-only -x c++ -
     fi
