@@ -118,6 +118,7 @@ static const struct chunked_case cases[] = {
     NO("bad_chunk_end", "5\r\nhello\n0\r\n\r\n"),
     NO("bad_chunk_end", "5\r\nhello\rx0\r\n\r\n"),
     NO("bad_chunk_end", "5\r\nhello0\r\n\r\n"),
+    NO("bad_chunk_end", "5\r\nhellox\n0\r\n\r\n"),
     NO("forbidden_trailer", "0\r\nContent-Length: 5\r\n\r\n"),
     NO("forbidden_trailer", "0\r\ntransfer-encoding: chunked\r\n\r\n"),
     NO("forbidden_trailer", "0\r\nHost: x\r\n\r\n"),

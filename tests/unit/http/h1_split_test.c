@@ -134,9 +134,9 @@ static void nor_does_it_at_any_limit(void **state)
                      STR("\r\n\r\nAAAAAAAAAABBBBBBBBBBCCCCCCCCCCDD /345678 HTTP/1.1\r\nHost: a\r\n"
                          "\r\n"),
                      &rng);
-        check_splits(
-            &(struct subject){.limits = l},
-            STR("\r\nGET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r"), &rng);
+        check_splits(&(struct subject){.limits = l}, /* no line end in sight */
+                     STR("\r\nGET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+                     &rng);
     }
 }
 
