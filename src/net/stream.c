@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "net/stream_impl.h"
+#include "runtime/here.h"
 
 /* Calls in a row that may succeed without waiting before others get a turn. */
 enum { STREAK_MAX = 64 };
@@ -16,7 +17,7 @@ enum { IOV_BATCH = 64 };
  * themselves. Two loads when there is nothing to do. */
 static int take_turn(uint8_t *streak)
 {
-    if (likely(++*streak < STREAK_MAX && !weir_cancelled()))
+    if (likely(++*streak < STREAK_MAX && !here_cancelled()))
         return 0;
     *streak = 0;
     return weir_yield();
@@ -220,7 +221,7 @@ void stream_watch(struct stream *s, const char *name, poll_watch_fn *fn, void *a
     if (!rest)
         poll_fd_watch(s->pf, name, fn, arg, deadline_ns);
     else if (!start_ready_watch(name, fn, arg))
-        poll_fd_watch(s->pf, name, fn, arg, runtime_now_coarse()); /* no means: as if too late */
+        poll_fd_watch(s->pf, name, fn, arg, here_now_ns()); /* no means: as if too late */
 }
 
 bool stream_unwatch(struct stream *s)

@@ -63,10 +63,17 @@ union co_fn {
 
 enum { CO_PLAIN = -1 }; /* cause of a coroutine that is not a fired watch */
 
+/* What a processor tells the coroutines on it (here.h). Its thread writes it. */
+struct place {
+    unsigned processor; /* its index; constant */
+    int64_t now_ns;     /* clock of this round */
+};
+
 struct co {
     /* Written by whoever switches to or from it. */
-    void *sp;             /* while it does not run */
-    struct m *volatile m; /* the thread that runs it; read again after every call that parks */
+    void *sp;                     /* while it does not run */
+    struct m *volatile m;         /* the thread that runs it, and where: read again after every */
+    struct place *volatile place; /* call that parks */
 
     _Atomic(uint64_t) claim; /* any thread, see above */
 
@@ -107,6 +114,13 @@ enum { CO_BYTES = 448 };
 _Static_assert(sizeof(struct co) <= CO_BYTES, "the control block has outgrown its place");
 
 enum { BUDGET_OPS = 128 };
+
+/* True when the scope that co is in has ended: cancelled, or past its deadline. */
+static inline bool co_ended(const struct co *co)
+{
+    return unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) ||
+           unlikely(co->deadline_ns <= co->place->now_ns);
+}
 
 /* Tries to end the wait that has this number. CLAIM_LOST: somebody else did, or it is another wait.
  * CLAIM_EARLY: won, and the coroutine finds out by itself. CLAIM_WON: the caller must make it

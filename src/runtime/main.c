@@ -107,12 +107,12 @@ static int p_new(unsigned index, struct p **ret)
     if (posix_memalign((void **)&p, CACHE_LINE, sizeof(*p)) != 0)
         return -ENOMEM;
     memset(p, 0, sizeof(*p));
-    p->index = index;
-    p->now_ns = world_now_ns(rt.world);
-    atomic_init(&p->polled_ns, p->now_ns);
+    p->place.processor = index;
+    p->place.now_ns = world_now_ns(rt.world);
+    atomic_init(&p->polled_ns, p->place.now_ns);
     p->stacks.max = stack_cache_limit();
     p->q.alone = rt.p_count == 1;
-    wheel_init(&p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->now_ns);
+    wheel_init(&p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->place.now_ns);
     list_init(&p->idle_node);
     world_random(rt.world, &seed, sizeof(seed));
     rng_seed(&p->rng, seed);
@@ -279,14 +279,14 @@ int64_t runtime_now_coarse(void)
 {
     struct m *m = m_current();
 
-    return m != NULL ? m->p->now_ns : world_now_ns(runtime_world());
+    return m != NULL ? m->p->place.now_ns : world_now_ns(runtime_world());
 }
 
 unsigned runtime_processor_index(void)
 {
     struct m *m = m_current();
 
-    return m != NULL ? m->p->index : 0;
+    return m != NULL ? m->p->place.processor : 0;
 }
 
 unsigned runtime_processor_count(void)

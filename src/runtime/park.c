@@ -8,7 +8,7 @@ co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *objec
 
     co->wait_reason = (uint8_t)reason;
     co->wait_object = object;
-    co->wait_since_ns = co->m->p->now_ns;
+    co->wait_since_ns = co->m->p->place.now_ns;
     atomic_store_explicit(&co->claim, seq | CLAIM_PREPARE | shield, memory_order_release);
     return seq | (uint64_t)co->index << 8;
 }
@@ -27,7 +27,7 @@ static void guard_wait(struct co *co, int64_t at_ns)
     at_ns = MIN(at_ns, co->deadline_ns);
     if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
         co_claim(co, co->seq, RESULT_CANCELLED);
-    else if (at_ns <= p->now_ns)
+    else if (at_ns <= p->place.now_ns)
         co_claim(co, co->seq, RESULT_TIMEOUT);
     else if (at_ns != NS_NEVER)
         timer_arm(&p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
@@ -81,18 +81,6 @@ bool park_wake(co_ticket ticket, enum claim_result result)
 
     if (outcome == CLAIM_WON)
         park_run(co);
-    return outcome != CLAIM_LOST;
-}
-
-bool park_wake_last(struct m *m, co_ticket ticket, enum claim_result result)
-{
-    struct co *co = stack_co((uint32_t)ticket >> 8);
-    enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), result);
-
-    if (outcome == CLAIM_WON) {
-        stat_add(&m->p->unparks, 1);
-        sched_ready_last(m, co);
-    }
     return outcome != CLAIM_LOST;
 }
 

@@ -2,8 +2,6 @@
  * sleep. The order and the throttling of wake-ups follow Go's findRunnable (runtime/proc.go); what
  * differs is that an idle processor sleeps in its own poller, so that there is nothing else to
  * wake. */
-#include <stdlib.h>
-
 #include "runtime/sched.h"
 
 enum {
@@ -20,149 +18,11 @@ static unsigned tick_of(const struct p *p)
     return atomic_load_explicit(&p->tick, memory_order_relaxed);
 }
 
-static bool crowded(void)
-{
-    return rt.p_count > 1;
-}
-
-/* ---- the global queue ---- */
-
-static void global_append(struct co *first, struct co *last, unsigned count)
-{
-    last->next = NULL;
-    spin_lock(&rt.global_lock);
-    if (rt.global_last != NULL)
-        rt.global_last->next = first;
-    else
-        rt.global_first = first;
-    rt.global_last = last;
-    atomic_fetch_add_explicit(&rt.global_len, count, memory_order_relaxed);
-    spin_unlock(&rt.global_lock);
-}
-
-static void bag_put(struct p *p, struct co *co);
-
-/* Moves up to max coroutines from the global queue to the processor and returns the first. */
-static struct co *global_take(struct p *p, unsigned max)
-{
-    unsigned n = atomic_load_explicit(&rt.global_len, memory_order_relaxed);
-    struct co *first, *co;
-
-    if (n == 0)
-        return NULL;
-    spin_lock(&rt.global_lock);
-    n = atomic_load_explicit(&rt.global_len, memory_order_relaxed);
-    max = MIN(max, (unsigned)RUNQ_SIZE / 2);
-    if (n > 1)
-        n = n / rt.p_count + 1 < n ? n / rt.p_count + 1 : n;
-    n = MIN(n, max);
-    first = rt.global_first;
-    co = first;
-    for (unsigned i = 1; i < n; i++)
-        co = co->next;
-    if (n > 0) {
-        rt.global_first = co->next;
-        if (co->next == NULL)
-            rt.global_last = NULL;
-        atomic_fetch_sub_explicit(&rt.global_len, n, memory_order_relaxed);
-    }
-    spin_unlock(&rt.global_lock);
-    if (n == 0)
-        return NULL;
-    co = first->next;
-    for (unsigned i = 1; i < n; i++) {
-        struct co *next = co->next;
-
-        if (!runq_push(&p->q, co))
-            global_append(co, co, 1);
-        co = next;
-    }
-    return first;
-}
-
-/* ---- making runnable ---- */
-
-/* The simulated world has one processor, and its runnable coroutines are drawn by chance. */
-static void bag_put(struct p *p, struct co *co)
-{
-    if (p->bag_len == p->bag_cap) {
-        p->bag_cap = p->bag_cap != 0 ? p->bag_cap * 2 : 64;
-        p->bag = reallocarray(p->bag, p->bag_cap, sizeof(struct co *));
-        ASSERT(p->bag != NULL); /* bounded by the number of coroutines */
-    }
-    p->bag[p->bag_len++] = co;
-}
-
-static struct co *bag_draw(struct p *p)
-{
-    uint32_t i;
-    struct co *co;
-
-    if (p->bag_len == 0)
-        return NULL;
-    i = (uint32_t)rng_below(&p->rng, p->bag_len);
-    co = p->bag[i];
-    p->bag[i] = p->bag[--p->bag_len];
-    return co;
-}
-
-static void push_ring(struct p *p, struct co *co)
-{
-    while (unlikely(!runq_push(&p->q, co))) {
-        struct co *first, *last;
-        unsigned n = runq_take_half(&p->q, &first, &last);
-
-        if (n > 0)
-            global_append(first, last, n);
-    }
-}
-
-static void wake_one(void);
-
-static void ready_foreign(struct co *co)
-{
-    global_append(co, co, 1);
-    full_fence();
-    wake_one();
-}
-
-void sched_ready_next(struct m *m, struct co *co)
-{
-    struct co *old;
-
-    if (unlikely(m == NULL)) {
-        ready_foreign(co);
-        return;
-    }
-    if (unlikely(rt.simulated)) {
-        bag_put(m->p, co);
-        return;
-    }
-    old = runq_swap_next(&m->p->q, co);
-    if (old != NULL)
-        push_ring(m->p, old);
-    if (crowded()) {
-        /* Published, then look whether somebody sleeps; who goes to sleep does the reverse. */
-        full_fence();
-        wake_one();
-    }
-}
-
-void sched_ready_last(struct m *m, struct co *co)
-{
-    if (unlikely(m == NULL))
-        ready_foreign(co);
-    else if (unlikely(rt.simulated))
-        bag_put(m->p, co);
-    else
-        push_ring(m->p, co);
-}
-
 /* ---- sleepers and seekers ---- */
 
 /* Wakes a sleeper to look for work, unless somebody looks already: one finds it and then wakes the
  * next, so that wake-ups grow with the work there is and not with the number of submissions. */
-static void wake_one(void)
+void sched_wake_one(void)
 {
     unsigned none = 0;
     struct p *p = NULL;
@@ -206,7 +66,7 @@ static void stop_seeking(struct m *m, bool found)
         return;
     m->spinning = false;
     if (atomic_fetch_sub(&rt.spinning, 1) == 1 && found && rings_have_work())
-        wake_one();
+        sched_wake_one();
 }
 
 /* The slot of a victim that keeps on working will be taken by its owner at once (a hand-off takes
@@ -269,7 +129,7 @@ static struct co *steal(struct m *m)
     struct p *p = m->p;
     struct co *co;
 
-    if (!crowded() || !may_seek(m))
+    if (!sched_crowded() || !may_seek(m))
         return NULL;
     if (rings_have_work()) {
         poll_once(m, p, 0); /* own sockets come before the work of others */
@@ -296,8 +156,8 @@ static void poll_once(struct m *m, struct p *target, int64_t timeout_ns)
         return;
     poller_recycle(target);
     n = world_poll(rt.world, target->poller, m->events, POLL_EVENTS, timeout_ns);
-    p->now_ns = world_now_ns(rt.world);
-    atomic_store_explicit(&target->polled_ns, p->now_ns, memory_order_relaxed);
+    p->place.now_ns = world_now_ns(rt.world);
+    atomic_store_explicit(&target->polled_ns, p->place.now_ns, memory_order_relaxed);
     stat_add(&p->polls, 1);
     for (int i = 0; i < n; i++)
         poller_event(m, m->events[i].udata, m->events[i].events);
@@ -316,7 +176,7 @@ static void run_timers(struct m *m, struct wheel *w)
     size_t n;
 
     do {
-        n = wheel_expire(w, m->p->now_ns, expired, EXPIRE_BATCH);
+        n = wheel_expire(w, m->p->place.now_ns, expired, EXPIRE_BATCH);
         full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
@@ -333,8 +193,8 @@ static void begin_round(struct m *m)
 {
     struct p *p = m->p;
 
-    p->now_ns = world_now_ns(rt.world);
-    if (wheel_next_ns(&p->wheel) <= p->now_ns)
+    p->place.now_ns = world_now_ns(rt.world);
+    if (wheel_next_ns(&p->wheel) <= p->place.now_ns)
         run_timers(m, &p->wheel);
 }
 
@@ -357,7 +217,7 @@ static void idle_leave(struct m *m)
         list_remove(&p->idle_node);
         atomic_fetch_sub(&rt.idle_count, 1);
     } else {
-        m->spinning = true; /* wake_one() counted us */
+        m->spinning = true; /* sched_wake_one() counted us */
     }
     spin_unlock(&rt.idle_lock);
 }
@@ -371,10 +231,10 @@ static int64_t trim_timeout(struct p *p)
         return NS_NEVER;
     }
     if (p->trim_ns == 0)
-        p->trim_ns = p->now_ns + TRIM_NS;
-    if (p->trim_ns <= p->now_ns)
-        p->trim_ns = stack_trim(TRIM_BATCH) ? p->now_ns : p->now_ns + TRIM_NS;
-    return MAX(p->trim_ns - p->now_ns, 0);
+        p->trim_ns = p->place.now_ns + TRIM_NS;
+    if (p->trim_ns <= p->place.now_ns)
+        p->trim_ns = stack_trim(TRIM_BATCH) ? p->place.now_ns : p->place.now_ns + TRIM_NS;
+    return MAX(p->trim_ns - p->place.now_ns, 0);
 }
 
 /* The sleeper on the lookout looks after processors that work and have not polled for a while: one
@@ -385,10 +245,10 @@ static void look_out(struct m *m)
         struct p *other = rt.ps[i];
         int64_t polled = atomic_load_explicit(&other->polled_ns, memory_order_relaxed);
 
-        if (other == m->p || atomic_load(&other->idle) || m->p->now_ns - polled < LOOKOUT_NS)
+        if (other == m->p || atomic_load(&other->idle) || m->p->place.now_ns - polled < LOOKOUT_NS)
             continue;
         poll_once(m, other, 0);
-        if (wheel_next_ns(&other->wheel) <= m->p->now_ns)
+        if (wheel_next_ns(&other->wheel) <= m->p->place.now_ns)
             run_timers(m, &other->wheel);
     }
 }
@@ -397,8 +257,8 @@ static void sleep_in_poller(struct m *m)
 {
     struct p *p = m->p;
     int64_t next_ns = wheel_next_ns(&p->wheel);
-    int64_t timeout_ns = next_ns == NS_NEVER ? NS_NEVER : MAX(next_ns - p->now_ns, 0);
-    bool lookout = crowded() && atomic_load(&rt.idle_count) < rt.p_count &&
+    int64_t timeout_ns = next_ns == NS_NEVER ? NS_NEVER : MAX(next_ns - p->place.now_ns, 0);
+    bool lookout = sched_crowded() && atomic_load(&rt.idle_count) < rt.p_count &&
                    !atomic_exchange(&rt.lookout, true);
 
     if (lookout)
@@ -425,8 +285,8 @@ static void rest(struct m *m)
         !(sought && rings_have_work()))
         sleep_in_poller(m);
     idle_leave(m);
-    if (crowded() && runq_len(&p->q) > 1)
-        wake_one();
+    if (sched_crowded() && runq_len(&p->q) > 1)
+        sched_wake_one();
 }
 
 /* ---- picking ---- */
@@ -445,7 +305,7 @@ struct co *sched_pick(struct m *m)
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
     if (unlikely(tick == p->round_tick))
         return &m->g0;
-    co = unlikely(rt.simulated) ? bag_draw(p) : runq_get(&p->q);
+    co = unlikely(rt.simulated) ? ready_draw(p) : runq_get(&p->q);
     return likely(co != NULL) ? co : &m->g0;
 }
 
@@ -457,8 +317,8 @@ static struct co *look_around(struct m *m)
     struct co *co;
 
     p->round_tick = tick_of(p) + GLOBAL_EVERY;
-    co = global_take(p, 1);
-    if (co == NULL && (rt.simulated || p->now_ns - polled_ns >= BUSY_POLL_NS))
+    co = ready_take_global(p, 1);
+    if (co == NULL && (rt.simulated || p->place.now_ns - polled_ns >= BUSY_POLL_NS))
         poll_once(m, p, 0);
     return co;
 }
@@ -477,9 +337,9 @@ static struct co *find_runnable(struct m *m)
         if (sched_round_due(m))
             co = look_around(m);
         if (co == NULL)
-            co = rt.simulated ? bag_draw(p) : runq_get(&p->q);
+            co = rt.simulated ? ready_draw(p) : runq_get(&p->q);
         if (co == NULL)
-            co = global_take(p, RUNQ_SIZE);
+            co = ready_take_global(p, RUNQ_SIZE);
         if (co == NULL)
             co = steal(m);
         if (co != NULL) {

@@ -20,12 +20,11 @@ struct poll_fd;
 
 /* A processor: the right to run coroutines, and what goes with it. */
 struct p {
-    unsigned index; /* constant, as is the poller */
-    struct world_poller *poller;
+    struct place place;
+    struct world_poller *poller; /* constant */
 
     /* The thread that holds it. */
     struct m *m;
-    int64_t now_ns;      /* clock of this round */
     unsigned round_tick; /* pick at which the next round is due at the latest */
     struct stack_cache stacks;
     struct rng rng;
@@ -105,6 +104,19 @@ extern struct runtime rt;
 struct m *m_this_thread(void);
 void m_set_this_thread(struct m *m);
 
+/* A counter with one writer that others read. */
+static inline void stat_add(_Atomic(uint64_t) *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* There are other processors. */
+static inline bool sched_crowded(void)
+{
+    return rt.p_count > 1;
+}
+
 /* The thread and processor of the caller, on a coroutine or not; NULL on foreign threads. Valid
  * until the next call that parks. */
 static inline struct m *m_current(void)
@@ -114,13 +126,28 @@ static inline struct m *m_current(void)
     return likely(co != NULL) ? co->m : m_this_thread();
 }
 
-/* sched.c */
-void sched_loop(struct m *m);
+/* ready.c */
 /* Makes co runnable on this processor: as the next one, and wakes a processor that could take it;
  * or behind all others, waking nobody (the scheduler does, once for a batch). m NULL, a foreign
  * thread: through the global queue. */
 void sched_ready_next(struct m *m, struct co *co);
 void sched_ready_last(struct m *m, struct co *co);
+
+static inline void ready_last(struct m *m, struct co *co)
+{
+    if (unlikely(rt.simulated) || unlikely(!runq_push(&m->p->q, co)))
+        sched_ready_last(m, co);
+}
+
+/* Moves up to max coroutines from the global queue to the processor and returns the first. */
+struct co *ready_take_global(struct p *p, unsigned max);
+/* The simulated world has one processor, and its runnable coroutines are drawn by chance. */
+struct co *ready_draw(struct p *p);
+
+/* sched.c */
+void sched_loop(struct m *m);
+/* Wakes a sleeper to look for work, unless somebody looks already. */
+void sched_wake_one(void);
 void sched_wake_all(void);
 /* A coroutine to switch to, or the scheduler loop of this thread. */
 struct co *sched_pick(struct m *m);
@@ -146,7 +173,17 @@ void park_abandon(struct co *co);
 /* Ends the wait that the ticket names. True: this call did it. Any thread. */
 bool park_wake(co_ticket ticket, enum claim_result result);
 /* The same from the scheduler loop of m: behind all others, so that a batch runs in order. */
-bool park_wake_last(struct m *m, co_ticket ticket, enum claim_result result);
+static inline bool park_wake_last(struct m *m, co_ticket ticket, enum claim_result result)
+{
+    struct co *co = stack_co((uint32_t)ticket >> 8);
+    enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), result);
+
+    if (likely(outcome == CLAIM_WON)) {
+        stat_add(&m->p->unparks, 1);
+        ready_last(m, co);
+    }
+    return outcome != CLAIM_LOST;
+}
 
 /* In two steps, for a waker that holds the lock under which the ticket was published: the claim
  * (the coroutine, or NULL when another won), and, when all is in place for it, the run. */
@@ -158,7 +195,7 @@ static inline int co_check(const struct co *co)
 {
     if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
         return -ECANCELED;
-    if (unlikely(co->deadline_ns <= co->m->p->now_ns))
+    if (unlikely(co->deadline_ns <= co->m->p->place.now_ns))
         return -ETIMEDOUT;
     return 0;
 }
@@ -186,16 +223,7 @@ uint32_t spawn_live_count(void);
  * thread. The one call site of co_switch(). */
 void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
                  struct spinlock *unlock);
-/* Prepares the stack of a new coroutine, so that switching to it enters co_main(). */
-void switch_prepare(struct co *co);
 void switch_bounds(struct m *m);
-
-/* A counter with one writer that others read. */
-static inline void stat_add(_Atomic(uint64_t) *counter, uint64_t n)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-                          memory_order_relaxed);
-}
 
 /* scope.c */
 void scope_child_ended(struct co *co);

@@ -1,15 +1,47 @@
 /* Birth and death of coroutines. */
 #include "runtime/sched.h"
 
+void co_entry(void); /* switch_*.S */
+
+enum {
+    COLOUR_STEP = 320, /* tops of equal slots would share one cache set: spread them over 1 KiB, */
+    COLOUR_MASK = 1023 /* so that control block and first frames stay within one page */
+};
+
+/* Makes the first switch to co enter co_main(). */
+static void prepare_stack(struct co *co)
+{
+    uintptr_t top = (uintptr_t)co - (co->index * COLOUR_STEP & COLOUR_MASK) - 16;
+    uintptr_t *sp = (uintptr_t *)(top & ~(uintptr_t)15);
+
+#if defined(__x86_64__)
+    *--sp = (uintptr_t)co_entry;
+    sp -= 6; /* rbp rbx r12 r13 r14 r15, from the top */
+    sp[5] = 0;
+    sp[4] = 0;
+    sp[3] = (uintptr_t)co;
+    sp[2] = sp[1] = sp[0] = 0;
+#elif defined(__aarch64__)
+    sp -= 20; /* x19 ... x30, d8 ... d15, from the bottom */
+    memset(sp, 0, 20 * sizeof(*sp));
+    sp[0] = (uintptr_t)co;
+    sp[11] = (uintptr_t)co_entry;
+#else
+#error "no context switch for this machine"
+#endif
+    co->sp = sp;
+}
+
 /* What a recycled slot must not keep from its last user. The rest is set by whoever uses it first,
  * or is as it must be when a coroutine has ended (scopes, deadline), or goes on: claim and seq,
  * which count waits, and the timer, which may still be armed with an old ticket and then is only
  * moved. */
 static void reset(struct co *co)
 {
-    co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
-    if (unlikely(co->seq == 0))
+    if (unlikely(co->seq == 0)) { /* new, or zeroed by trimming */
+        co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
         co->seq = stack_seq_base();
+    }
     co->deadline_ns = NS_NEVER;
     co->inherited_ns = NS_NEVER;
     co->parent = NULL;
@@ -32,14 +64,14 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
     co->name = name != NULL ? name : "";
     co->cause = (int16_t)cause;
     if (p != NULL) {
-        co->id = ++p->next_id * rt.p_count + p->index;
+        co->id = ++p->next_id * rt.p_count + p->place.processor;
         stat_add(&p->started, 1);
     } else {
         co->id = 1 + atomic_fetch_add(&rt.foreign_started, 1);
         co->id |= UINT64_C(1) << 63;
     }
     sanitize_born(co);
-    switch_prepare(co);
+    prepare_stack(co);
     atomic_store_explicit(&co->live, true, memory_order_release);
     if (unlikely(atomic_load(&rt.ending)))
         scope_doom(co);

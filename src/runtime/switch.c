@@ -3,36 +3,7 @@
 
 /* switch_*.S */
 void co_switch(void **save_sp, void *load_sp);
-void co_entry(void);
 NORETURN void co_main(struct co *co);
-
-enum {
-    COLOUR_STEP = 320, /* tops of equal slots would share one cache set: spread them over 1 KiB, */
-    COLOUR_MASK = 1023 /* so that control block and first frames stay within one page */
-};
-
-void switch_prepare(struct co *co)
-{
-    uintptr_t top = (uintptr_t)co - (co->index * COLOUR_STEP & COLOUR_MASK) - 16;
-    uintptr_t *sp = (uintptr_t *)(top & ~(uintptr_t)15);
-
-#if defined(__x86_64__)
-    *--sp = (uintptr_t)co_entry;
-    sp -= 6; /* rbp rbx r12 r13 r14 r15, from the top */
-    sp[5] = 0;
-    sp[4] = 0;
-    sp[3] = (uintptr_t)co;
-    sp[2] = sp[1] = sp[0] = 0;
-#elif defined(__aarch64__)
-    sp -= 20; /* x19 ... x30, d8 ... d15, from the bottom */
-    memset(sp, 0, 20 * sizeof(*sp));
-    sp[0] = (uintptr_t)co;
-    sp[11] = (uintptr_t)co_entry;
-#else
-#error "no context switch for this machine"
-#endif
-    co->sp = sp;
-}
 
 /* Finishes the park of a coroutine that has left its stack. Only from here on can a waker make it
  * run; one that claimed it before left that to us, and so did a canceller that came too early. */
@@ -79,21 +50,16 @@ static struct stack_bounds bounds_of(struct m *m, struct co *co)
     return (struct stack_bounds){stack_low(co), (size_t)((char *)co - stack_low(co))};
 }
 
-/* Without a guard (src/runtime/README.md) this is what notices an overflow. */
-static void check_depth(struct co *co)
-{
-    ASSERT((char *)__builtin_frame_address(0) > stack_low(co));
-}
-
 NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
                           struct spinlock *unlock)
 {
-    if (from != &m->g0)
-        check_depth(from);
+    if (unlikely(stack_arena.unguarded) && from != &m->g0)
+        ASSERT((char *)__builtin_frame_address(0) > stack_low(from));
     m->after = after;
     m->after_co = from;
     m->after_unlock = unlock;
     to->m = m;
+    to->place = &m->p->place;
     to->budget = BUDGET_OPS;
     sanitize_leave(from, to, bounds_of(m, to), after == AFTER_EXIT);
     co_switch(&from->sp, to->sp);

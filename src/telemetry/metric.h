@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/text.h"
-#include "runtime/runtime.h"
+#include "runtime/here.h"
 
 enum metric_id {
 #define METRIC(id, ...) METRIC_##id,
@@ -66,7 +66,7 @@ void metric_put(struct metric *m);
 static inline atomic_uint_least64_t *metric_cells(const struct metric *m)
 {
     return m->cells +
-           (size_t)(runtime_processor_index() & (METRIC_SHARDS - 1)) * METRIC_CHUNK_CELLS;
+           (size_t)(here_processor() & (METRIC_SHARDS - 1)) * METRIC_CHUNK_CELLS;
 }
 
 /* Counters and gauges. Any thread. */
