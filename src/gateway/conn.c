@@ -17,7 +17,7 @@ static struct conn_shard *shard_of(struct conn *c)
     return &c->gateway->conn_shards[c->shard];
 }
 
-static int64_t idle_ns(struct gateway *g)
+static int64_t first_idle_ns(struct gateway *g)
 {
     struct pin pin = generation_pin(g);
     int64_t ns = pin.generation != NULL ? pin.generation->config->client.idle_ns : 0;
@@ -47,10 +47,10 @@ static void conn_event(void *arg, enum poll_watch_cause cause);
 
 /* Waits for the next request without a coroutine. The connection must not be touched afterwards. A
  * stop that begins meanwhile either finds it watched, or is seen here. */
-static void park(struct conn *c)
+static void park(struct conn *c, int64_t idle_ns)
 {
     struct conn_shard *shard = shard_of(c);
-    int64_t deadline_ns = ns_add(here_now_ns(), idle_ns(c->gateway));
+    int64_t deadline_ns = ns_add(here_now_ns(), idle_ns);
     bool stopping;
 
     spin_lock(&shard->lock);
@@ -77,19 +77,20 @@ static void conn_event(void *arg, enum poll_watch_cause cause)
 {
     struct conn *c = arg;
     struct gateway *g = c->gateway;
+    int64_t idle_ns = 0;
     bool again = false;
 
     if (cause == POLL_WATCH_READY) {
         atomic_fetch_add_explicit(&g->connections_active_count, 1, memory_order_relaxed);
         WEIR_SCOPE (scope) {
             set_scope(c, scope);
-            again = gateway_serve(g, c);
+            again = gateway_serve(g, c, &idle_ns);
             set_scope(c, NULL);
         }
         atomic_fetch_sub_explicit(&g->connections_active_count, 1, memory_order_release);
     }
     if (again)
-        park(c);
+        park(c, idle_ns);
     else
         conn_free(c);
 }
@@ -111,7 +112,7 @@ void conn_start(struct gateway *g, struct listening *l, struct stream *s)
     spin_lock(&shard->lock);
     list_push_back(&shard->conns, &c->link);
     spin_unlock(&shard->lock);
-    park(c);
+    park(c, first_idle_ns(g));
 }
 
 uint32_t conns_close_idle(struct gateway *g)

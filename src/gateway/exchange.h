@@ -46,7 +46,6 @@ struct exchange {
 
     /* -- set by matching -- */
     const struct route *route; /* never NULL then: generation->no_route answers 404 */
-    struct vars vars;
 
     /* -- the request as it will be sent on; filters change it -- */
     struct str path;         /* canonical */
@@ -61,8 +60,7 @@ struct exchange {
     struct endpoint *endpoint;           /* of the last attempt; NULL: none was usable */
     bool attempt_running;                /* counted in endpoint.in_flight */
     bool fresh;                          /* the next attempt: same endpoint, new connection */
-    struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
-    uint32_t tried_count;
+    uint32_t tried_count;                /* in tried[] */
     enum retry_failure failure; /* how the last attempt failed; valid when attempt_cause is set */
     enum cause attempt_cause;   /* CAUSE_NONE: it brought a response */
     int64_t attempt_start_ns;
@@ -83,6 +81,8 @@ struct exchange {
     bool cut;          /* ... and visibly in the middle */
 
     /* -- what follows is set up by whoever uses it first, never cleared as a whole -- */
+    struct vars vars; /* of the route */
+    struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
     struct h1_body request_body;
     struct h1_body response_body;
     struct h1_writer out;

@@ -25,7 +25,8 @@ static void empty_request(struct http_head *h)
 void exchange_begin(struct exchange *x, struct serving *s)
 {
     /* The heads stay as they are: they are large, and written before they are read. */
-    memset(x, 0, offsetof(struct exchange, request_body));
+    memset(x, 0, offsetof(struct exchange, vars));
+    x->vars.count = 0;
     x->gateway = s->gateway;
     x->conn = s->conn;
     x->space = s->space;
@@ -44,10 +45,23 @@ void exchange_begin(struct exchange *x, struct serving *s)
     empty_request(&x->request);
 }
 
+/* Eight digits at once: the nibbles are spread over the bytes of a word, then 'a' - '9' - 1 is
+ * added where one is above 9. In which order they come does not matter for chance. */
+static void put_hex8(char *out, uint32_t chance)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v = chance;
+
+    v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+    v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    v = (v | v << 4) & 0x0f * ones;
+    v += '0' * ones + (((v + 6 * ones) >> 4) & ones) * ('a' - '9' - 1);
+    memcpy(out, &v, sizeof(v));
+}
+
 /* The id of a trusted proxy is kept, so that one id goes through all of them. */
 static void choose_request_id(struct exchange *x)
 {
-    static const char digits[] = "0123456789abcdef";
     struct http_field *f = x->trusted ? http_head_find_id(&x->request, HTTP_F_X_REQUEST_ID) : NULL;
 
     if (f != NULL && f->value_len != 0 && f->value_len <= REQUEST_ID_MAX) {
@@ -57,8 +71,8 @@ static void choose_request_id(struct exchange *x)
     for (int i = 0; i < REQUEST_ID_LEN; i += 16) {
         uint64_t r = runtime_random();
 
-        for (int j = 0; j < 16; j++, r >>= 4)
-            x->request_id_text[i + j] = digits[r & 15];
+        put_hex8(x->request_id_text + i, (uint32_t)r);
+        put_hex8(x->request_id_text + i + 8, (uint32_t)(r >> 32));
     }
     x->request_id = str_n(x->request_id_text, REQUEST_ID_LEN);
 }
@@ -72,9 +86,12 @@ static bool peer_trusted(struct exchange *x)
     return false;
 }
 
-static int pin(struct exchange *x)
+/* The first exchange takes over what the serving began with, if that is still current. */
+static int pin(struct exchange *x, struct serving *s)
 {
-    x->pin = generation_pin(x->gateway);
+    x->pin = s->pin;
+    s->pin.generation = NULL;
+    generation_repin(x->gateway, &x->pin);
     x->generation = x->pin.generation;
     if (x->generation == NULL)
         return -ECANCELED;
@@ -109,7 +126,7 @@ int exchange_read_head(struct exchange *x, struct serving *s)
     WEIR_DEADLINE (ns_add(s->now_ns, s->header_ns)) {
         rc = h1_read_request(x->reader, &x->request, &refusal);
     }
-    pinned = pin(x);
+    pinned = pin(x, s);
     if (pinned < 0)
         return pinned;
     if (rc < 0)

@@ -143,10 +143,12 @@ bool exchange_finish(struct exchange *x, struct serving *s)
     x->conn->served++;
     if (x->generation != NULL && (x->source != RESPONSE_NONE || x->cause != CAUSE_NONE))
         record(x);
-    if (again)
+    if (again) {
+        s->idle_ns = x->generation->config->client.idle_ns;
         h1_reader_next(x->reader);
-    else
+    } else {
         close_client(x);
+    }
     generation_unpin(&x->pin);
     arena_done(&x->arena);
     return again;

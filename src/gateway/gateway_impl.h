@@ -45,7 +45,7 @@ static inline bool gateway_stopping(struct gateway *g)
 }
 
 /* Serves requests from the connection until none is there. True: the connection may wait for the
- * next one; false: close it. (serve.c) */
-bool gateway_serve(struct gateway *g, struct conn *c) WEIR_PARKS;
+ * next one, so long; false: close it. (serve.c) */
+bool gateway_serve(struct gateway *g, struct conn *c, int64_t *ret_idle_ns) WEIR_PARKS;
 
 #endif

@@ -48,6 +48,15 @@ void generation_unpin(struct pin *p)
         unpin_shard(gen, p->shard);
 }
 
+void generation_repin(struct gateway *g, struct pin *p)
+{
+    if (likely(p->generation != NULL &&
+               p->generation == atomic_load_explicit(&g->current, memory_order_acquire)))
+        return;
+    generation_unpin(p);
+    *p = generation_pin(g);
+}
+
 void generation_publish(struct gateway *g, struct generation *gen)
 {
     struct generation *old;

@@ -73,6 +73,8 @@ void generation_free(struct generation *gen);
  * that nobody else wants and one atomic add. */
 struct pin generation_pin(struct gateway *g);
 void generation_unpin(struct pin *p);
+/* Pins the published one in its place, unless it is that already. */
+void generation_repin(struct gateway *g, struct pin *p);
 
 /* Publishes gen (NULL: none any more); what was published before is freed when its last pin goes,
  * perhaps in here. One caller at a time. */

@@ -8,19 +8,22 @@
 
 static int serving_begin(struct serving *s, struct gateway *g, struct conn *c)
 {
-    struct pin pin = generation_pin(g);
-    struct generation *gen = pin.generation;
+    struct generation *gen;
 
+    s->pin = generation_pin(g);
+    gen = s->pin.generation;
     if (gen == NULL)
         return -ECANCELED;
     s->gateway = g;
     s->conn = c;
     s->limits = gen->limits;
     s->header_ns = gen->config->client.header_ns;
+    s->idle_ns = gen->config->client.idle_ns;
     s->space = workspace_get(&g->workspaces, gen->buffer_class);
-    generation_unpin(&pin);
-    if (s->space == NULL)
+    if (s->space == NULL) {
+        generation_unpin(&s->pin);
         return -ENOMEM;
+    }
     h1_reader_init(&s->reader, c->stream, s->space->client_buf, s->space->reader_bytes, &s->limits);
     s->now_ns = weir_now();
     return 0;
@@ -28,12 +31,13 @@ static int serving_begin(struct serving *s, struct gateway *g, struct conn *c)
 
 static void serving_end(struct serving *s)
 {
+    generation_unpin(&s->pin); /* it is left when no exchange came to have a head */
     workspace_put(&s->gateway->workspaces, s->space);
 }
 
 /* The whole of it: reads a head, pins the configuration, matches, runs the route's chain, answers,
  * and goes on with the next request if it is already here. */
-bool gateway_serve(struct gateway *g, struct conn *c)
+bool gateway_serve(struct gateway *g, struct conn *c, int64_t *ret_idle_ns)
 {
     struct serving s;
     bool again;
@@ -51,5 +55,6 @@ bool gateway_serve(struct gateway *g, struct conn *c)
         again = exchange_finish(&x, &s);
     } while (again && h1_reader_buffered(&s.reader) != 0);
     serving_end(&s);
+    *ret_idle_ns = s.idle_ns;
     return again;
 }

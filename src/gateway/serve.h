@@ -11,9 +11,11 @@ struct serving {
     struct conn *conn;
     struct workspace *space;
     struct h1_limits
-        limits; /* those of the generation at the start: the buffers were made for it */
+        limits;     /* those of the generation at the start: the buffers were made for it */
+    struct pin pin; /* until the first exchange has its own */
     int64_t header_ns;
-    int64_t now_ns; /* when the next request began, as far as is known */
+    int64_t idle_ns; /* what the last exchange's configuration gives until the next request */
+    int64_t now_ns;  /* when the next request began, as far as is known */
     struct h1_reader reader;
 };
 

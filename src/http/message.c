@@ -91,25 +91,6 @@ struct http_field *http_head_find(struct http_head *h, struct str name)
     return NULL;
 }
 
-int http_head_add_id(struct http_head *h, enum http_field_id id, struct str name, struct str value)
-{
-    struct http_field *f;
-
-    if (h->field_count >= HTTP_FIELDS_MAX)
-        return -ENOSPC;
-    if (name.len > UINT16_MAX || value.len > UINT32_MAX)
-        return -EINVAL;
-    f = &h->fields[h->field_count++];
-    f->name = name.ptr;
-    f->value = value.ptr;
-    f->name_len = (uint16_t)name.len;
-    f->value_len = (uint32_t)value.len;
-    f->id = (uint8_t)id;
-    f->dropped = false;
-    h->seen |= HTTP_F_BIT(id);
-    return 0;
-}
-
 int http_head_add(struct http_head *h, struct str name, struct str value)
 {
     return http_head_add_id(h, http_field_id_of(name), name, value);

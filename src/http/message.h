@@ -61,6 +61,8 @@ enum http_field_id {
     HTTP_F_MAX,
 };
 
+#define HTTP_F_BIT(id) (UINT64_C(1) << (id)) /* in a set of ids */
+
 struct http_field {
     const char *name;  /* as it came; compare without case */
     const char *value; /* without leading and trailing blanks */
@@ -123,13 +125,28 @@ struct http_field *http_head_find(struct http_head *h, struct str name);
 /* Appends; the text is borrowed. -ENOSPC at HTTP_FIELDS_MAX. */
 int http_head_add(struct http_head *h, struct str name, struct str value);
 /* The same for a name whose id is known. */
-int http_head_add_id(struct http_head *h, enum http_field_id id, struct str name, struct str value);
+static inline int http_head_add_id(struct http_head *h, enum http_field_id id, struct str name,
+                                   struct str value)
+{
+    if (h->field_count >= HTTP_FIELDS_MAX)
+        return -ENOSPC;
+    if (name.len > UINT16_MAX || value.len > UINT32_MAX)
+        return -EINVAL;
+    h->fields[h->field_count++] = (struct http_field){
+        .name = name.ptr,
+        .value = value.ptr,
+        .name_len = (uint16_t)name.len,
+        .value_len = (uint32_t)value.len,
+        .id = (uint8_t)id,
+    };
+    h->seen |= HTTP_F_BIT(id);
+    return 0;
+}
+
 /* Drops every field of that name; returns how many. */
 int http_head_drop(struct http_head *h, struct str name);
-/* Drops all fields of these ids, a set of bits HTTP_F_BIT(id). */
+/* Drops all fields of these ids, a set of HTTP_F_BIT(id). */
 void http_head_drop_ids(struct http_head *h, uint64_t ids);
-
-#define HTTP_F_BIT(id) (UINT64_C(1) << (id))
 
 /* The id of a field name (any case). */
 enum http_field_id http_field_id_of(struct str name);

@@ -66,8 +66,7 @@ static int send_request(struct exchange *x)
     h1_reader_init(&x->upstream_reader, stream, x->space->upstream_buf, x->space->reader_bytes,
                    x->reader->limits);
     h1_writer_init(&x->pump.writer, stream, x->request.body, x->request.content_length);
-    WEIR_DEADLINE (
-        MIN(ns_add(here_now_ns(), x->route->config->timeouts.read_ns), x->deadline_ns)) {
+    WEIR_DEADLINE (MIN(ns_add(here_now_ns(), x->route->config->timeouts.read_ns), x->deadline_ns)) {
         rc = h1_writer_send(&x->pump.writer, head, x->body_piece, x->body_whole, STR(""));
     }
     x->sent_ns = here_now_ns();
@@ -98,7 +97,7 @@ static int take_response(struct exchange *x)
     }
     h1_body_init(&x->response_body, &x->upstream_reader, &x->response);
     http_head_drop_hop_by_hop(&x->response);
-    http_head_drop(&x->response, STR("X-Request-Id")); /* ours follows */
+    http_head_drop_ids(&x->response, HTTP_F_BIT(HTTP_F_X_REQUEST_ID)); /* ours follows */
     if (x->response.status >= 500)
         upstream_note_failure(x->route->upstream, x->endpoint, "a status of 5xx");
     else

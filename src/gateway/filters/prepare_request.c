@@ -73,98 +73,136 @@ static struct str upgrade_offer(struct exchange *x)
     return out.len != 0 && !out.overflow ? buf_str(&out) : STR_NULL;
 }
 
-static struct str client_host(struct exchange *x)
+static char *put(char *at, struct str s)
 {
-    char *mem = arena_alloc(&x->arena, ADDR_TEXT_MAX);
-    struct buf out = buf_on(mem, mem != NULL ? ADDR_TEXT_MAX : 0);
+    if (s.len != 0)
+        memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
 
-    const struct addr *peer = stream_peer(x->reader->stream);
+static char *put_octet(char *at, unsigned v)
+{
+    if (v >= 100)
+        *at++ = (char)('0' + v / 100);
+    if (v >= 10)
+        *at++ = (char)('0' + v / 10 % 10);
+    *at++ = (char)('0' + v % 10);
+    return at;
+}
+
+/* The address of the client, at most ADDR_TEXT_MAX bytes. */
+static char *put_client(char *at, const struct addr *peer)
+{
     const uint8_t *v4 = (const uint8_t *)&peer->in.sin_addr;
+    struct buf out = buf_on(at, ADDR_TEXT_MAX);
 
     if (unlikely(peer->sa.sa_family != AF_INET)) {
         addr_format_host(peer, &out);
-        return buf_str(&out);
+        return at + out.len;
     }
     for (int i = 0; i < 4; i++) { /* inet_ntop() would take longer than all else here */
-        if (i != 0)
-            buf_putc(&out, '.');
-        buf_put_u64(&out, v4[i]);
+        at = put_octet(at, v4[i]);
+        *at++ = '.';
     }
-    return buf_str(&out);
-}
-
-static struct str port_text(struct exchange *x)
-{
-    char *mem = arena_alloc(&x->arena, 8);
-    struct buf out = buf_on(mem, mem != NULL ? 8 : 0);
-
-    buf_put_u64(&out, x->port);
-    return buf_str(&out);
-}
-
-/* "1.1.1.1" behind what a trusted proxy said. */
-static struct str append_to(struct exchange *x, struct http_field *f, struct str value)
-{
-    char *text =
-        arena_printf(&x->arena, STR_FMT ", " STR_FMT, STR_ARG(http_field_value(f)), STR_ARG(value));
-
-    return text != NULL ? str_of(text) : value;
-}
-
-static int add_if_absent(struct exchange *x, enum http_field_id id, struct str name,
-                         struct str value)
-{
-    if (http_head_find_id(&x->request, id) != NULL || value.len == 0)
-        return 0;
-    return exchange_add_request_field(x, name, value);
+    return at - 1;
 }
 
 /* Drops what an untrusted client says about itself. */
 static void drop_claims(struct http_head *h)
 {
-    const uint64_t claims =
-        UINT64_C(1) << HTTP_F_X_FORWARDED_FOR | UINT64_C(1) << HTTP_F_X_FORWARDED_PROTO |
-        UINT64_C(1) << HTTP_F_X_FORWARDED_HOST | UINT64_C(1) << HTTP_F_X_FORWARDED_PORT |
-        UINT64_C(1) << HTTP_F_FORWARDED | UINT64_C(1) << HTTP_F_X_REQUEST_ID;
-
+    http_head_drop_ids(
+        h, HTTP_F_BIT(HTTP_F_X_FORWARDED_FOR) | HTTP_F_BIT(HTTP_F_X_FORWARDED_PROTO) |
+               HTTP_F_BIT(HTTP_F_X_FORWARDED_HOST) | HTTP_F_BIT(HTTP_F_X_FORWARDED_PORT) |
+               HTTP_F_BIT(HTTP_F_FORWARDED) | HTTP_F_BIT(HTTP_F_X_REQUEST_ID));
     for (uint32_t i = 0; i < h->field_count; i++) {
         struct http_field *f = &h->fields[i];
 
-        if ((claims >> f->id) & 1)
-            f->dropped = true;
-        else if (f->id == HTTP_F_OTHER && f->name_len >= 9 && (f->name[0] | 0x20) == 'x' &&
-                 (str_eq_nocase(http_field_name(f), STR("X-Real-IP")) ||
-                  str_eq_nocase(http_field_name(f), STR("X_Forwarded_For"))))
+        if (f->id == HTTP_F_OTHER && f->name_len >= 9 && (f->name[0] | 0x20) == 'x' &&
+            (str_eq_nocase(http_field_name(f), STR("X-Real-IP")) ||
+             str_eq_nocase(http_field_name(f), STR("X_Forwarded_For"))))
             f->dropped = true;
     }
 }
 
-static int add_forwarded(struct exchange *x)
-{
-    struct http_field *before;
-    struct str client = client_host(x);
+/* Where the lines of the fields that are added are made, one behind the other: so they go out in
+ * one piece (h1_put_fields()). */
+struct lines {
+    struct exchange *x;
+    char *at;
+    char *value; /* of the line begun last */
     int rc;
+};
 
-    if (!x->trusted)
-        drop_claims(&x->request);
-    before = http_head_find_id(&x->request, HTTP_F_X_FORWARDED_FOR);
-    if (before != NULL) {
-        client = append_to(x, before, client);
+static inline void begin_line(struct lines *l, struct str name)
+{
+    l->value = put(put(l->at, name), STR(": "));
+}
+
+/* at: where the value ends. */
+static inline void end_line(struct lines *l, enum http_field_id id, struct str name, char *at)
+{
+    l->rc |= http_head_add_id(&l->x->request, id, str_n(l->at, name.len),
+                              str_n(l->value, (size_t)(at - l->value)));
+    l->at = put(at, STR("\r\n"));
+}
+
+static inline void add_line(struct lines *l, enum http_field_id id, struct str name,
+                            struct str value)
+{
+    begin_line(l, name);
+    end_line(l, id, name, put(l->value, value));
+}
+
+static inline void add_if_absent(struct lines *l, enum http_field_id id, struct str name,
+                                 struct str value)
+{
+    if (value.len != 0 &&
+        (!http_head_has(&l->x->request, id) || http_head_find_id(&l->x->request, id) == NULL))
+        add_line(l, id, name, value);
+}
+
+/* "1.1.1.1", or that behind what a trusted proxy said. */
+static void add_forwarded_for(struct lines *l, struct http_field *before)
+{
+    char *at;
+
+    begin_line(l, STR("X-Forwarded-For"));
+    at = l->value;
+    if (unlikely(before != NULL)) {
+        at = put(put(at, http_field_value(before)), STR(", "));
         before->dropped = true;
     }
-    rc = exchange_add_request_field(x, STR("X-Forwarded-For"), client);
-    if (rc == 0)
-        rc = add_if_absent(x, HTTP_F_X_FORWARDED_PROTO, STR("X-Forwarded-Proto"), STR("http"));
-    if (rc == 0)
-        rc = add_if_absent(x, HTTP_F_X_FORWARDED_HOST, STR("X-Forwarded-Host"),
-                           x->request.authority);
-    if (rc == 0)
-        rc = add_if_absent(x, HTTP_F_X_FORWARDED_PORT, STR("X-Forwarded-Port"), port_text(x));
-    if (rc == 0)
-        rc = add_if_absent(x, HTTP_F_X_REQUEST_ID, STR("X-Request-Id"), x->request_id);
-    if (rc == 0)
-        rc = exchange_add_request_field(x, STR("Via"), x->generation->via);
-    return rc;
+    at = put_client(at, stream_peer(l->x->reader->stream));
+    end_line(l, HTTP_F_X_FORWARDED_FOR, STR("X-Forwarded-For"), at);
+}
+
+/* More than the names, the lines' ends, the scheme and the port take. */
+#define LINES_FIXED 192
+
+static int add_forwarded(struct exchange *x)
+{
+    struct str host = x->request.authority, via = x->generation->via;
+    struct http_field *before = http_head_find_id(&x->request, HTTP_F_X_FORWARDED_FOR);
+    size_t room = LINES_FIXED + ADDR_TEXT_MAX + (before != NULL ? before->value_len : 0) +
+                  host.len + x->request_id.len + via.len;
+    struct lines l = {.x = x, .at = arena_alloc(&x->arena, room)};
+    char digits[8];
+    struct buf port = buf_on(digits, sizeof(digits));
+
+    if (l.at == NULL) {
+        exchange_refuse(x, CAUSE_RESOURCES_EXHAUSTED, "forwarded: arena full");
+        return -ENOMEM;
+    }
+    buf_put_u64(&port, x->port);
+    add_forwarded_for(&l, before);
+    add_if_absent(&l, HTTP_F_X_FORWARDED_PROTO, STR("X-Forwarded-Proto"), STR("http"));
+    add_if_absent(&l, HTTP_F_X_FORWARDED_HOST, STR("X-Forwarded-Host"), host);
+    add_if_absent(&l, HTTP_F_X_FORWARDED_PORT, STR("X-Forwarded-Port"), buf_str(&port));
+    add_if_absent(&l, HTTP_F_X_REQUEST_ID, STR("X-Request-Id"), x->request_id);
+    add_line(&l, HTTP_F_VIA, STR("Via"), via);
+    if (l.rc != 0)
+        exchange_refuse(x, CAUSE_HEADER_TOO_LARGE, "no room for the fields that tell the way");
+    return l.rc;
 }
 
 int prepare_request(struct exchange *x, const struct chain *next)
@@ -180,7 +218,9 @@ int prepare_request(struct exchange *x, const struct chain *next)
         http_head_drop(&x->request, STR("Expect")); /* means nothing before 1.1 */
         x->request.te_trailers = false;
     }
-    http_head_drop(&x->request, STR("Host")); /* made anew for each endpoint */
+    http_head_drop_ids(&x->request, HTTP_F_BIT(HTTP_F_HOST)); /* made anew for each endpoint */
+    if (!x->trusted)
+        drop_claims(&x->request);
     if (add_forwarded(x) < 0)
         return 0;
     return chain_next(next, x);
