@@ -192,7 +192,7 @@ static void start_watch(struct m *m, struct poll_fd *pf, enum poll_watch_cause c
         atomic_fetch_add(&table.starved_count, 1);
         spin_unlock(&table.lock);
     } else if (last) {
-        sched_ready_last(m, co);
+        ready_last(m, co);
     } else {
         sched_ready_next(m, co);
     }
@@ -322,11 +322,24 @@ static void raise_dir(struct m *m, struct poll_fd *pf, enum poll_dir dir, uint64
 
 void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
 {
-    if ((events & WORLD_READABLE) != 0)
-        raise_dir(m, pf, POLL_READ, (events & WORLD_HANGUP) != 0 ? PF_READY | PF_HUP : PF_READY);
-    if ((events & WORLD_WRITABLE) != 0 &&
-        (atomic_load(&pf->word[POLL_WRITE]) & PF_READY) == 0) /* else see raise_dir() */
-        raise_dir(m, pf, POLL_WRITE, PF_READY);
+    if ((events & (WORLD_READABLE | WORLD_HANGUP)) == WORLD_READABLE) {
+        _Atomic(uint64_t) *word = &pf->word[POLL_READ];
+        uint64_t w = atomic_load(word);
+
+        /* What raise_dir() does, for the case that nearly every event is. */
+        if (likely(w > PF_FLAGS && atomic_compare_exchange_strong(word, &w, w & PF_HUP))) {
+            if ((w & PF_WATCHED) != 0)
+                start_watch(m, pf, POLL_WATCH_READY, true);
+            else if (!park_wake_last(m, w & ~(uint64_t)PF_FLAGS, RESULT_WOKEN))
+                raise_dir(m, pf, POLL_READ, PF_READY);
+        } else {
+            raise_dir(m, pf, POLL_READ, PF_READY);
+        }
+    } else if ((events & WORLD_READABLE) != 0) {
+        raise_dir(m, pf, POLL_READ, PF_READY | PF_HUP);
+    }
+    if ((events & WORLD_WRITABLE) != 0 && (atomic_load(&pf->word[POLL_WRITE]) & PF_READY) == 0)
+        raise_dir(m, pf, POLL_WRITE, PF_READY); /* else it would change nothing: see there */
 }
 
 /* Takes our ticket out again, unless an event has. */

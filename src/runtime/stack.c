@@ -119,10 +119,10 @@ static void install_guard(char *low)
         log_debug("stack_guards", "no MADV_GUARD_INSTALL: guard mappings for %d stacks",
                   MPROTECT_GUARDS);
     }
-    if (pool.guards >= MPROTECT_GUARDS)
-        return;
-    if (mprotect(low, guard_bytes(), PROT_NONE) == 0)
+    if (pool.guards < MPROTECT_GUARDS && mprotect(low, guard_bytes(), PROT_NONE) == 0)
         pool.guards++;
+    else
+        stack_arena.unguarded = true;
 }
 
 /* Under the lock: a slot never used before. NULL at the limit. */
@@ -153,12 +153,10 @@ static struct co *pop_free(void)
     return stack_co(pool.free[count]);
 }
 
-struct co *stack_get(struct stack_cache *cache)
+struct co *stack_get_slow(struct stack_cache *cache)
 {
     struct co *co;
 
-    if (cache != NULL && likely(cache->count > 0))
-        return cache->slots[--cache->count];
     spin_lock(&pool.lock);
     while ((co = pop_free()) == NULL && (co = fresh_slot()) == NULL && pool.trimming != 0) {
         spin_unlock(&pool.lock);
@@ -182,15 +180,11 @@ static void push_free(struct co *co)
     atomic_store_explicit(&pool.count, count + 1, memory_order_relaxed);
 }
 
-void stack_put(struct stack_cache *cache, struct co *co)
+void stack_put_slow(struct stack_cache *cache, struct co *co)
 {
-    if (cache != NULL && likely(cache->count < cache->max)) {
-        cache->slots[cache->count++] = co;
-        return;
-    }
     spin_lock(&pool.lock);
     push_free(co);
-    while (cache != NULL && cache->count > cache->max / 2)
+    while (cache->count > cache->max / 2)
         push_free(cache->slots[--cache->count]);
     spin_unlock(&pool.lock);
 }

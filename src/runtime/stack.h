@@ -24,7 +24,8 @@ struct stack_arena {
     size_t size;
     uintptr_t mask; /* slot size - 1 */
     unsigned shift;
-    uint32_t max; /* slots */
+    uint32_t max;   /* slots */
+    bool unguarded; /* some slots have no guard: the switch checks the stack pointer */
 };
 
 extern struct stack_arena stack_arena;
@@ -37,8 +38,23 @@ uint32_t stack_cache_limit(void);
 
 /* A free slot, its memory as the last user left it or zero. NULL at the limit, or when memory is
  * out. cache may be NULL. */
-struct co *stack_get(struct stack_cache *cache);
-void stack_put(struct stack_cache *cache, struct co *co);
+struct co *stack_get_slow(struct stack_cache *cache);
+void stack_put_slow(struct stack_cache *cache, struct co *co);
+
+static inline struct co *stack_get(struct stack_cache *cache)
+{
+    if (likely(cache != NULL && cache->count > 0))
+        return cache->slots[--cache->count];
+    return stack_get_slow(cache);
+}
+
+static inline void stack_put(struct stack_cache *cache, struct co *co)
+{
+    if (likely(cache->count < cache->max))
+        cache->slots[cache->count++] = co;
+    else
+        stack_put_slow(cache, co);
+}
 
 /* Gives memory of slots that have been free for a while back to the system: at most max of those
  * that nobody used since the call before the last. True: there is more to give back later. */

@@ -90,47 +90,6 @@ static void unlink_timer(struct wheel *w, struct timer *t)
     atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
 }
 
-/* Moves t where it is armed. False: it is not armed any more, or sits too late and was taken off.
- */
-static bool move(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
-{
-    bool keeps = false;
-
-    spin_lock(&w->lock);
-    if (likely(atomic_load_explicit(&t->wheel, memory_order_relaxed) == w)) {
-        t->want_ns = at_ns;
-        t->ticket = ticket;
-        keeps = t->at_tick <= (uint64_t)at_ns >> w->shift;
-        if (!keeps)
-            unlink_timer(w, t);
-    }
-    spin_unlock(&w->lock);
-    return keeps;
-}
-
-static void put_on(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
-{
-    uint64_t begins;
-
-    spin_lock(&w->lock);
-    t->want_ns = at_ns;
-    t->ticket = ticket;
-    t->at_tick = MAX(tick_of(w, at_ns), w->tick + 1);
-    atomic_store_explicit(&t->wheel, w, memory_order_relaxed);
-    begins = insert(w, t);
-    if (begins < (uint64_t)wheel_next_ns(w) >> w->shift)
-        atomic_store_explicit(&w->next_ns, (int64_t)(begins << w->shift), memory_order_relaxed);
-    spin_unlock(&w->lock);
-}
-
-void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
-{
-    struct wheel *armed = atomic_load_explicit(&t->wheel, memory_order_relaxed);
-
-    if (armed == NULL || !move(armed, t, at_ns, ticket))
-        put_on(w, t, at_ns, ticket);
-}
-
 void timer_cancel(struct timer *t)
 {
     struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_relaxed);
@@ -142,6 +101,22 @@ void timer_cancel(struct timer *t)
         unlink_timer(w, t);
         publish_next(w);
     }
+    spin_unlock(&w->lock);
+}
+
+void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
+{
+    uint64_t begins;
+
+    timer_cancel(t);
+    spin_lock(&w->lock);
+    t->want_ns = at_ns;
+    t->ticket = ticket;
+    t->at_tick = MAX(tick_of(w, at_ns), w->tick + 1);
+    atomic_store_explicit(&t->wheel, w, memory_order_relaxed);
+    begins = insert(w, t);
+    if (begins < (uint64_t)wheel_next_ns(w) >> w->shift)
+        atomic_store_explicit(&w->next_ns, (int64_t)(begins << w->shift), memory_order_relaxed);
     spin_unlock(&w->lock);
 }
 

@@ -52,7 +52,25 @@ void wheel_init(struct wheel *w, unsigned shift, int64_t now_ns);
 
 /* Arms t on w, or moves it, wherever it is armed. Fires ticket not before at_ns and at most one
  * tick (plus the scheduler's delay) after it. */
-void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket);
+void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket);
+
+static inline void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
+{
+    struct wheel *on = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+
+    if (likely(on != NULL)) {
+        spin_lock(&on->lock);
+        if (likely(atomic_load_explicit(&t->wheel, memory_order_relaxed) == on &&
+                   t->at_tick <= (uint64_t)at_ns >> on->shift)) {
+            t->want_ns = at_ns; /* it sits early enough: the wheel will move it then */
+            t->ticket = ticket;
+            spin_unlock(&on->lock);
+            return;
+        }
+        spin_unlock(&on->lock);
+    }
+    timer_arm_slow(w, t, at_ns, ticket);
+}
 
 /* After it returns the timer is on no wheel. A ticket taken before may still be on its way. */
 void timer_cancel(struct timer *t);
