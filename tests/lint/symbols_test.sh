@@ -1,8 +1,8 @@
 #!/bin/sh
 # libweir.so exports what include/weir declares, and nothing else.
 set -eu
+lib=$(readlink -f "$2")
 cd "$1"
-lib=$2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 nm -D --defined-only "$lib" | awk '{print $3}' | sed 's/@.*//' | sort >"$tmp/exported"
