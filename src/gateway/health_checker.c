@@ -91,13 +91,13 @@ static void report(struct health_checker *h, bool passed, struct str why)
 
     metric_inc(passed ? e->metrics.checks_passed : e->metrics.checks_failed);
     if (health_report(&e->health, &options, passed, now_ns)) {
-        endpoint_set_reason(e, STR_FMT, STR_ARG(why));
+        endpoint_set_reason(e, false, STR_FMT, STR_ARG(why));
         log_info("endpoint_health", "endpoint " STR_FMT " is " STR_FMT ": " STR_FMT,
                  STR_ARG(e->address), STR_ARG(health_state_text(health_state(&e->health))),
                  STR_ARG(why));
     }
     if (passed && eject_restore(&e->eject, now_ns))
-        endpoint_set_reason(e, "back before its time: " STR_FMT, STR_ARG(why));
+        endpoint_set_reason(e, false, "back before its time: " STR_FMT, STR_ARG(why));
 }
 
 static void check_loop(void *arg)

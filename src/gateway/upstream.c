@@ -93,7 +93,7 @@ void endpoint_unref(struct endpoint *e)
     free(e);
 }
 
-void endpoint_set_reason(struct endpoint *e, const char *fmt, ...)
+void endpoint_set_reason(struct endpoint *e, bool ejected, const char *fmt, ...)
 {
     char text[ENDPOINT_REASON_MAX];
     struct buf b = buf_on(text, sizeof(text) - 1);
@@ -105,6 +105,8 @@ void endpoint_set_reason(struct endpoint *e, const char *fmt, ...)
     text[b.len] = 0;
     spin_lock(&e->lock);
     memcpy(e->reason, text, b.len + 1);
+    e->reason_ns = runtime_now_coarse();
+    e->reason_ejected = ejected;
     spin_unlock(&e->lock);
 }
 
@@ -116,7 +118,7 @@ void upstream_note_failure(struct upstream *u, struct endpoint *e, const char *w
     switch (eject_failure(&e->eject, &u->eject_group, &u->eject, runtime_now_coarse())) {
     case EJECT_EJECTED:
         metric_inc(e->metrics.ejections);
-        endpoint_set_reason(e, "%u failures in a row, the last: %s", u->eject.failures, what);
+        endpoint_set_reason(e, true, "%u failures in a row, the last: %s", u->eject.failures, what);
         log_warn("endpoint_ejected",
                  "upstream " STR_FMT ": endpoint " STR_FMT ": %u failures in a row, the last: %s",
                  STR_ARG(u->state->id), STR_ARG(e->address), u->eject.failures, what);

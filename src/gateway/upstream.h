@@ -52,6 +52,8 @@ struct endpoint {
     uint32_t idle_count;
     bool retired; /* no generation names it: connections given back are closed */
     char reason[ENDPOINT_REASON_MAX];
+    int64_t reason_ns;   /* since when it holds; 0: there is none */
+    bool reason_ejected; /* it holds while the endpoint is ejected */
 
     /* -- under the registry's lock -- */
     uint32_t uses; /* generations that name it */
@@ -101,8 +103,8 @@ void upstream_drop(struct upstream_registry *r, struct upstream *u);
 void endpoint_ref(struct endpoint *e);
 void endpoint_unref(struct endpoint *e);
 
-/* Notes why the endpoint is in its state, for people. */
-void endpoint_set_reason(struct endpoint *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Notes why the endpoint is in its state, for people. ejected: that it is out. */
+void endpoint_set_reason(struct endpoint *e, bool ejected, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* What ordinary traffic tells: counts, and ejects after too many failures in a row. */
 void upstream_note_failure(struct upstream *u, struct endpoint *e, const char *what);

@@ -2,30 +2,40 @@
 #include "gateway/gateway_impl.h"
 #include "telemetry/cause.h"
 
-static struct str endpoint_state(struct endpoint *e, int64_t now_ns, int64_t *ret_since_ns)
+/* The state, and what brought it about. An ejection ends by time, without anybody noticing. */
+static void view_state(struct endpoint *e, int64_t now_ns, struct arena *a,
+                       struct gateway_endpoint_view *v)
 {
-    *ret_since_ns = health_since_ns(&e->health);
-    if (eject_is_out(&e->eject, now_ns))
-        return STR("ejected");
-    return health_state_text(health_state(&e->health));
+    bool out = eject_is_out(&e->eject, now_ns);
+    int64_t since_ns;
+
+    v->state = out ? STR("ejected") : health_state_text(health_state(&e->health));
+    spin_lock(&e->lock);
+    since_ns = e->reason_ns;
+    if (e->reason_ejected && !out) {
+        v->reason = STR("the time of its ejection is over");
+        since_ns = eject_until_ns(&e->eject);
+    } else {
+        v->reason = arena_str(a, str_of(e->reason));
+    }
+    spin_unlock(&e->lock);
+    v->state_age_ns = since_ns != 0 ? MAX(now_ns - since_ns, INT64_C(0)) : 0;
 }
 
 static void view_endpoint(struct endpoint *e, const struct config_endpoint *c, struct arena *a,
                           struct gateway_endpoint_view *v)
 {
-    int64_t now_ns = weir_now(), since_ns;
+    int64_t now_ns = weir_now();
     struct metric_snapshot latency;
 
     *v = (struct gateway_endpoint_view){0};
     v->address = arena_str(a, e->address);
     v->weight = c->weight;
-    v->state = endpoint_state(e, now_ns, &since_ns);
-    v->state_age_ns = since_ns != 0 ? now_ns - since_ns : 0;
+    view_state(e, now_ns, a, v);
     v->in_flight = atomic_load_explicit(&e->in_flight, memory_order_relaxed);
     v->connections_open = atomic_load_explicit(&e->connections, memory_order_relaxed);
     spin_lock(&e->lock);
     v->connections_idle = e->idle_count;
-    v->reason = arena_str(a, str_of(e->reason));
     spin_unlock(&e->lock);
     v->requests_total = (uint64_t)metric_value(e->metrics.requests);
     v->failures_total = (uint64_t)metric_value(e->metrics.failures);
