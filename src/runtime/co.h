@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "runtime/poller.h"
@@ -67,6 +68,7 @@ enum { CO_PLAIN = -1 }; /* cause of a coroutine that is not a fired watch */
 struct place {
     unsigned processor; /* its index; constant */
     int64_t now_ns;     /* clock of this round */
+    struct rng rng;     /* its chance */
 };
 
 struct co {

@@ -21,6 +21,14 @@ static inline int64_t here_now_ns(void)
     return likely(co != NULL) ? co->place->now_ns : runtime_now_coarse();
 }
 
+/* runtime_random() */
+static inline uint64_t here_random(void)
+{
+    struct co *co = co_self();
+
+    return likely(co != NULL) ? rng_next(&co->place->rng) : runtime_random();
+}
+
 /* weir_cancelled() */
 static inline bool here_cancelled(void)
 {

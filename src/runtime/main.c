@@ -115,7 +115,7 @@ static int p_new(unsigned index, struct p **ret)
     wheel_init(&p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->place.now_ns);
     list_init(&p->idle_node);
     world_random(rt.world, &seed, sizeof(seed));
-    rng_seed(&p->rng, seed);
+    rng_seed(&p->place.rng, seed);
     r = world_poller_new(rt.world, &p->poller);
     if (r < 0) {
         p_free(p);
@@ -300,7 +300,7 @@ uint64_t runtime_random(void)
     uint64_t number;
 
     if (m != NULL)
-        return rng_next(&m->p->rng);
+        return rng_next(&m->p->place.rng);
     world_random(runtime_world(), &number, sizeof(number));
     return number;
 }

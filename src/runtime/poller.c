@@ -123,6 +123,7 @@ int poll_fd_new(int sock, struct poll_fd **ret)
     pf->processor = (uint16_t)(turn % rt.p_count);
     atomic_store_explicit(&pf->word[POLL_READ], 0, memory_order_relaxed);
     atomic_store_explicit(&pf->word[POLL_WRITE], 0, memory_order_release);
+    sanitize_send(pf);
     r = world_poller_add(rt.world, rt.ps[pf->processor]->poller, sock, pf);
     if (r < 0) {
         atomic_store(&pf->word[POLL_READ], PF_CLOSED);
@@ -322,6 +323,7 @@ static void raise_dir(struct m *m, struct poll_fd *pf, enum poll_dir dir, uint64
 
 void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
 {
+    sanitize_receive(pf);
     if ((events & (WORLD_READABLE | WORLD_HANGUP)) == WORLD_READABLE) {
         _Atomic(uint64_t) *word = &pf->word[POLL_READ];
         uint64_t w = atomic_load(word);

@@ -71,7 +71,7 @@ struct co *ready_draw(struct p *p)
 
     if (p->bag_len == 0)
         return NULL;
-    i = (uint32_t)rng_below(&p->rng, p->bag_len);
+    i = (uint32_t)rng_below(&p->place.rng, p->bag_len);
     co = p->bag[i];
     p->bag[i] = p->bag[--p->bag_len];
     return co;

@@ -89,7 +89,7 @@ static struct co *steal_next(struct p *victim)
 static struct co *steal_from_all(struct p *p)
 {
     for (int pass = 0; pass < STEAL_PASSES; pass++) {
-        unsigned start = (unsigned)rng_below(&p->rng, rt.p_count);
+        unsigned start = (unsigned)rng_below(&p->place.rng, rt.p_count);
 
         for (unsigned i = 0; i < rt.p_count; i++) {
             struct p *victim = rt.ps[(start + i) % rt.p_count];

@@ -27,7 +27,6 @@ struct p {
     struct m *m;
     unsigned round_tick; /* pick at which the next round is due at the latest */
     struct stack_cache stacks;
-    struct rng rng;
     uint64_t next_id;
     struct co **bag; /* simulated world: the runnable ones, drawn by chance */
     uint32_t bag_len, bag_cap;

@@ -87,12 +87,12 @@ static void unlink_timer(struct wheel *w, struct timer *t)
     list_remove(&t->node);
     if (list_empty(&w->lists[level][slot]))
         slot_emptied(w, level, slot);
-    atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
+    atomic_store_explicit(&t->wheel, NULL, memory_order_release);
 }
 
 void timer_cancel(struct timer *t)
 {
-    struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+    struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_acquire);
 
     if (w == NULL)
         return;
@@ -152,7 +152,7 @@ static size_t run_slot(struct wheel *w, unsigned slot, struct expired *out, size
             insert(w, t);
         } else {
             out[count++] = (struct expired){t, t->ticket};
-            atomic_store_explicit(&t->wheel, NULL, memory_order_relaxed);
+            atomic_store_explicit(&t->wheel, NULL, memory_order_release);
         }
     }
     if (list_empty(list))

@@ -26,10 +26,12 @@ struct wheel;
  * stay readable for as long as the runtime lives (its ticket may be looked at after a cancel). */
 struct timer {
     struct list node;
-    _Atomic(struct wheel *) wheel; /* where it is armed, or NULL; changed under that wheel's lock */
-    uint64_t at_tick;              /* under the lock: where it sits */
-    int64_t want_ns;               /* under the lock: when it shall fire, not before at_tick */
-    uint64_t ticket;               /* under the lock: what fires then */
+    /* Where it is armed; changed under that wheel's lock. NULL (store-release, the wheel's last
+     * touch; load-acquire by the owner): on none, and the rest is the owner's. */
+    _Atomic(struct wheel *) wheel;
+    uint64_t at_tick; /* under the lock: where it sits */
+    int64_t want_ns;  /* under the lock: when it shall fire, not before at_tick */
+    uint64_t ticket;  /* under the lock: what fires then */
 };
 
 struct expired {
@@ -56,7 +58,7 @@ void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ti
 
 static inline void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)
 {
-    struct wheel *on = atomic_load_explicit(&t->wheel, memory_order_relaxed);
+    struct wheel *on = atomic_load_explicit(&t->wheel, memory_order_acquire);
 
     if (likely(on != NULL)) {
         spin_lock(&on->lock);

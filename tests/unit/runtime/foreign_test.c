@@ -181,8 +181,8 @@ static void signals_arrive_as_events(void)
 }
 
 static const struct test tests[] = {
+    TEST(signals_arrive_as_events), /* first: blocks them before other threads exist */
     TEST(foreign_threads_start_coroutines), TEST(foreign_threads_wake_sleepers),
     TEST(blocking_calls_run_side_by_side),  TEST(blocking_call_that_has_begun_is_waited_for),
-    TEST(signals_arrive_as_events),
 };
 RUN_TESTS(tests)

@@ -165,17 +165,17 @@ static void unbuffered_pairs_go_to_and_fro(void)
 /* A buffered channel that is never full or empty never parks: only the budget lets others in. */
 static void bystander(void *arg)
 {
-    *(bool *)arg = true;
+    *(atomic_bool *)arg = true;
 }
 
 static int spend_budget(void *arg)
 {
     struct weir_chan *c = weir_chan_new(sizeof(int), 1);
-    bool ran = false;
+    atomic_bool ran = false;
     int v = 0, operations = 0;
 
     CHECK_EQ(weir_go("bystander", bystander, &ran), 0);
-    for (; !ran; operations += 2) {
+    for (; !atomic_load(&ran); operations += 2) {
         CHECK(operations < 1000);
         CHECK_EQ(weir_chan_send(c, &v), 0);
         CHECK_EQ(weir_chan_recv(c, &v), 1);
