@@ -50,6 +50,7 @@ static void endpoint_failed(struct exchange *x, int rc)
         cause = CAUSE_CONNECTION_WRITE_TIMEOUT;
     else if (rc == -ECANCELED)
         cause = CAUSE_NONE;
+    x->pump.error = rc;
     fail(x, cause, "the endpoint took no more of the body");
 }
 
@@ -74,6 +75,7 @@ static int send_piece(struct exchange *x, struct str piece)
 {
     int rc = 0;
 
+    atomic_store_explicit(&x->pump.sending, true, memory_order_seq_cst);
     WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->route->config->timeouts.read_ns)) {
         rc = h1_writer_send(&x->pump.writer, STR(""), piece, x->request_body.done,
                             x->request_body.trailers);
@@ -99,11 +101,24 @@ static void pump_main(void *arg)
             endpoint_failed(x, rc);
             return;
         }
+        atomic_store_explicit(&x->pump.sending, false, memory_order_release);
         atomic_store_explicit(&x->pump.progress_ns, runtime_now_coarse(), memory_order_relaxed);
         if (x->request_body.done)
             break;
     }
     end(&x->pump, PUMP_SENT);
+}
+
+/* A pump that is still sending after so many turns waits for room: it has been told nothing. */
+#define TURNS_MAX 64
+
+bool pump_met_reset(struct pump *p)
+{
+    for (int i = 0; i < TURNS_MAX && pump_state(p) == PUMP_RUNNING &&
+                    atomic_load_explicit(&p->sending, memory_order_acquire);
+         i++)
+        (void)weir_yield();
+    return pump_state(p) == PUMP_FAILED && p->error == -ECONNRESET;
 }
 
 int pump_start(struct exchange *x)

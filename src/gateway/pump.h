@@ -20,6 +20,8 @@ struct pump {
     atomic_int state; /* written by the pump; what follows is valid once it is not RUNNING */
     enum cause cause; /* a client's one has also cancelled the exchange's scope */
     const char *detail;
+    int error;                        /* of sending, when that failed */
+    atomic_bool sending;              /* inside a call that may find out how the endpoint ended */
     atomic_int_least64_t progress_ns; /* when the last piece went; at the end: when it ended */
     struct h1_writer writer;
 };
@@ -28,6 +30,10 @@ struct exchange;
 
 /* Starts it. The head has been sent through x->pump.writer. 0, -ENOMEM, -EAGAIN, -ECANCELED. */
 int pump_start(struct exchange *x);
+
+/* True when the endpoint's reset was told to the pump: it is told once, and whoever reads after
+ * that sees an end that looks clean. */
+bool pump_met_reset(struct pump *p) WEIR_PARKS;
 
 static inline enum pump_state pump_state(const struct pump *p)
 {

@@ -142,6 +142,8 @@ static int relay(struct exchange *x, struct str head)
     for (;;) {
         ssize_t n = next_piece(x, &head, &piece);
 
+        if (n == 0 && body->kind == HTTP_BODY_CLOSE && pump_met_reset(&x->pump))
+            n = -ECONNRESET;
         if (n < 0)
             return n == -EPIPE ? -EPIPE : body_failed(x, (int)n, head.len == 0);
         if (n == 0)

@@ -11,8 +11,8 @@ struct tunnel {
     struct weir_scope *scope;
     int64_t idle_ns;
     atomic_int_least64_t moved_ns; /* when bytes last went either way */
-    atomic_bool timed_out;
-    uint64_t to_client_bytes; /* each of its direction's coroutine */
+    atomic_bool failed;            /* a direction ended otherwise than by an end of stream */
+    uint64_t to_client_bytes;      /* each of its direction's coroutine */
     uint64_t to_upstream_bytes;
 };
 
@@ -32,10 +32,8 @@ static ssize_t read_some(struct tunnel *t, struct stream *from, char *buf, size_
         if (n != -ETIMEDOUT)
             return n;
         if (ns_add(atomic_load_explicit(&t->moved_ns, memory_order_relaxed), t->idle_ns) <=
-            runtime_now_coarse()) {
-            atomic_store_explicit(&t->timed_out, true, memory_order_relaxed);
+            runtime_now_coarse())
             return n;
-        }
     }
 }
 
@@ -64,10 +62,12 @@ static void pump_direction(struct tunnel *t, struct h1_reader *from, struct stre
         *bytes += (uint64_t)n;
         n = read_some(t, from->stream, data = room, size);
     }
-    if (n == 0)
+    if (n == 0) {
         (void)stream_shutdown(to);
-    else
+    } else {
+        atomic_store_explicit(&t->failed, true, memory_order_relaxed);
         weir_scope_cancel(t->scope);
+    }
 }
 
 static void pump_to_upstream(void *arg)
@@ -97,6 +97,7 @@ int respond_tunnel(struct exchange *x)
         if (rc == 0)
             pump_direction(&t, &x->upstream_reader, x->reader->stream, &t.to_client_bytes);
     }
+    x->cut = atomic_load(&t.failed);
     x->tunnel_bytes_in = t.to_upstream_bytes;
     x->out.sent_bytes += t.to_client_bytes;
     return rc;

@@ -15,8 +15,9 @@ struct client {
     struct h1_body body;
     struct sim_request *batch[BATCH_MAX];
     unsigned batch_count;
-    bool old;  /* HTTP/1.0 */
-    bool slow; /* takes its time, both ways */
+    bool old;    /* HTTP/1.0 */
+    bool slow;   /* takes its time, both ways */
+    bool fickle; /* gives up often */
     char buf[SIM_BUFFER];
 };
 
@@ -197,7 +198,7 @@ static int read_final_head(struct client *c, struct sim_request *r)
         rc = h1_read_response(&c->reader, r->method, &c->head, &refusal);
         if (rc == -EBADMSG)
             sim_violation(c->sim, "request %u: the response is not HTTP: %s", r->id, refusal.name);
-        if (rc != 0 || c->head.status >= 200)
+        if (rc != 0 || c->head.status >= 200 || c->head.status == 101)
             return rc;
         if (c->old)
             sim_violation(c->sim, "request %u: status %d to HTTP/1.0", r->id, c->head.status);
@@ -219,8 +220,8 @@ static int read_answer(struct client *c, struct sim_request *r, uint64_t stop_at
             rc = read_body(c, r, of_origin, stop_at);
         }
     }
-    sim_trace(s, "request %u: %s %d, rc %d", r->id, of_origin ? "origin" : "gateway",
-              c->head.status, rc);
+    sim_trace(s, "request %u: %s %d, framing %d, rc %d", r->id, of_origin ? "origin" : "gateway",
+              c->head.status, c->head.body, rc);
     if (rc == -ETIMEDOUT)
         sim_violation(s, "request %u: no end within %lld s", r->id,
                       (long long)(ANSWER_NS / NS_PER_SEC));
@@ -238,9 +239,12 @@ static int read_answer(struct client *c, struct sim_request *r, uint64_t stop_at
     return rc;
 }
 
-static uint64_t give_up_after(struct sim *s, unsigned percent, uint64_t of)
+/* After how many bytes the client loses patience. */
+static uint64_t patience(struct client *c, uint64_t of)
 {
-    return !s->calm && sim_chance(s, percent) ? sim_below(s, of + 1) : UINT64_MAX;
+    struct sim *s = c->sim;
+
+    return !s->calm && sim_chance(s, c->fickle ? 30 : 3) ? sim_below(s, of + 1) : UINT64_MAX;
 }
 
 /* Sends a batch (more than one: pipelined), then reads the answers in order. False: the connection
@@ -255,7 +259,7 @@ static bool exchange(struct client *c)
         int rc;
 
         choose_request(s, r, c->batch_count > 1);
-        rc = send_request(c, r, give_up_after(s, 4, r->body_bytes));
+        rc = send_request(c, r, patience(c, r->body_bytes));
         sim_trace(s, "request %u sent, rc %d", r->id, rc);
         if (rc == -ECANCELED) {
             s->counts.aborted++;
@@ -266,7 +270,7 @@ static bool exchange(struct client *c)
     for (unsigned i = 0; i < c->batch_count; i++) {
         struct sim_request *r = c->batch[i];
 
-        if (read_answer(c, r, give_up_after(s, 4, r->response_bytes)) < 0)
+        if (read_answer(c, r, patience(c, r->response_bytes)) < 0)
             return false;
         if (!c->head.keep_alive)
             return false;
@@ -307,6 +311,79 @@ static void use_connection(struct client *c, unsigned rounds)
     stream_close(c->stream);
 }
 
+/* Sends a piece through the tunnel and reads the same bytes back. */
+static int echo(struct client *c, struct sim_request *r, uint64_t offset, size_t len)
+{
+    char piece[2 * KIB], back[2 * KIB];
+    size_t got = 0;
+    int rc;
+
+    sim_content_fill(r->id, SIM_TO_ORIGIN, offset, piece, len);
+    rc = stream_write(c->stream, piece, len);
+    while (rc == 0 && got < len) {
+        ssize_t n = stream_read(c->stream, back + got, len - got);
+
+        if (n <= 0)
+            return n == 0 ? -ECONNRESET : (int)n;
+        got += (size_t)n;
+    }
+    if (rc == 0 && !sim_content_check(r->id, SIM_TO_ORIGIN, offset, str_n(back, len)))
+        sim_violation(c->sim, "tunnel %u: other bytes at %llu", r->id, (unsigned long long)offset);
+    return rc;
+}
+
+static int open_tunnel(struct client *c, struct sim_request *r)
+{
+    char text[256];
+    struct buf out = buf_on(text, sizeof(text));
+    int rc;
+
+    buf_printf(&out,
+               "GET /a/t HTTP/1.1\r\nHost: sim.test\r\nX-Sim: %u 200 0 0\r\n"
+               "Connection: Upgrade\r\nUpgrade: sim-echo\r\n\r\n",
+               r->id);
+    rc = stream_write(c->stream, text, out.len);
+    if (rc == 0)
+        rc = read_final_head(c, r);
+    return rc;
+}
+
+static void use_tunnel(struct client *c)
+{
+    struct sim *s = c->sim;
+    struct sim_request *r = sim_new_request(s);
+    uint64_t offset = 0;
+    int rc = -ENOSPC;
+
+    c->old = false;
+    h1_reader_init(&c->reader, c->stream, c->buf, sizeof(c->buf), NULL);
+    WEIR_DEADLINE (weir_now() + ANSWER_NS) {
+        if (r != NULL) {
+            r->method = HTTP_GET;
+            r->status = 200;
+            rc = open_tunnel(c, r);
+        }
+        if (rc == 0 && c->head.status != 101)
+            (void)check_head(c, r);
+        for (unsigned n = (unsigned)sim_below(s, 6); rc == 0 && c->head.status == 101 && n > 0;
+             n--) {
+            size_t len = 1 + (size_t)sim_below(s, 2000);
+
+            rc = echo(c, r, offset, len);
+            offset += len;
+            if (rc == 0)
+                rc = weir_sleep((int64_t)sim_below(s, 500) * NS_PER_MS);
+        }
+    }
+    if (rc == -ETIMEDOUT)
+        sim_violation(s, "tunnel %u: no end", r->id);
+    else if (rc == 0)
+        s->counts.answered++;
+    else
+        s->counts.cut++;
+    stream_close(c->stream);
+}
+
 void sim_client_run(void *arg)
 {
     struct sim *s = arg;
@@ -316,11 +393,16 @@ void sim_client_run(void *arg)
     while (connections-- > 0) {
         int rc = 0;
 
-        *c = (struct client){.sim = s, .old = sim_chance(s, 10), .slow = sim_chance(s, 15)};
+        *c = (struct client){.sim = s,
+                             .old = sim_chance(s, 10),
+                             .slow = sim_chance(s, 15),
+                             .fickle = sim_chance(s, 15)};
         WEIR_DEADLINE (weir_now() + 60 * NS_PER_SEC) {
             rc = stream_dial(&s->gateway_addr, &c->stream);
         }
-        if (rc == 0)
+        if (rc == 0 && sim_chance(s, 8))
+            use_tunnel(c);
+        else if (rc == 0)
             use_connection(c, 1 + (unsigned)sim_below(s, 10));
         if (weir_sleep((int64_t)sim_below(s, 1000) * NS_PER_MS) < 0)
             break;

@@ -104,6 +104,8 @@ static int send_body(struct origin_conn *c, struct h1_writer *w, struct str head
 
         sim_content_fill(c->request->id, SIM_TO_CLIENT, sent, piece, len);
         if (sent + len > cut_at) {
+            sim_trace(s, "origin %u cuts request %u at %llu", c->origin->index, c->request->id,
+                      (unsigned long long)sent);
             stream_reset(TAKE(c->stream));
             return -ECONNRESET;
         }
@@ -169,6 +171,23 @@ static int serve_health(struct origin_conn *c)
                         c->origin->sick ? sizeof(sick) - 1 : sizeof(well) - 1);
 }
 
+/* Sends back whatever comes, until the end. */
+static int serve_tunnel(struct origin_conn *c)
+{
+    static const char head[] = "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: sim-echo\r\n\r\n";
+    int rc = stream_write(c->stream, head, sizeof(head) - 1);
+    char piece[1000];
+
+    while (rc == 0) {
+        ssize_t n = stream_read(c->stream, piece, sizeof(piece));
+
+        if (n <= 0)
+            break;
+        rc = stream_write(c->stream, piece, (size_t)n);
+    }
+    return -EPIPE;
+}
+
 static int serve_request(struct origin_conn *c)
 {
     struct sim *s = c->origin->sim;
@@ -183,6 +202,9 @@ static int serve_request(struct origin_conn *c)
                       STR_ARG(c->head.target));
         return -EBADMSG;
     }
+    if (c->head.upgrade && sim_chance(s, 90))
+        return serve_tunnel(c);
+    sim_trace(s, "origin %u serves request %u, mode %d", c->origin->index, c->request->id, c->mode);
     early = !s->calm && c->head.body != HTTP_BODY_NONE && sim_chance(s, 8);
     if (early) {
         c->close = true; /* the answer comes first, and the connection ends */
