@@ -22,7 +22,8 @@ build: $(BUILD)/build.ninja ## build everything
 	@ninja -C $(BUILD) --quiet
 
 .PHONY: run
-run: build ## build and run the gateway with the embedded demo
+run: $(BUILD)/build.ninja ## build and run the gateway with the embedded demo
+	@ninja -C $(BUILD) --quiet src/cli/weir
 	@$(BUILD)/src/cli/weir demo $(DEMO)
 
 .PHONY: test
