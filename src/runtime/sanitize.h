@@ -27,6 +27,24 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
+/* Once per slot, when it is first used: valgrind takes a jump to memory that it knows as a stack
+ * for a switch. A few instructions outside of valgrind, and nothing where its header is missing. */
+static inline void sanitize_new_stack(const void *low, const void *end)
+{
+#ifdef VALGRIND_STACK_REGISTER
+    (void)VALGRIND_STACK_REGISTER(low, end);
+#else
+    (void)low;
+    (void)end;
+#endif
+}
+
 /* Bounds of a stack as the address sanitizer wants them. */
 struct stack_bounds {
     const void *low;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "runtime/sanitize.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: no mapping of its own, survives MADV_DONTNEED */
@@ -130,11 +131,14 @@ static struct co *fresh_slot(void)
 {
     uint32_t index = atomic_load_explicit(&pool.used, memory_order_relaxed);
     struct co *co;
+    char *low;
 
     if (index == stack_arena.max || (index == pool.opened && !open_chunk()))
         return NULL;
     co = stack_co(index);
-    install_guard((char *)((uintptr_t)co & ~stack_arena.mask));
+    low = (char *)((uintptr_t)co & ~stack_arena.mask);
+    install_guard(low);
+    sanitize_new_stack(low + guard_bytes(), low + stack_arena.mask + 1);
     atomic_store_explicit(&pool.used, index + 1, memory_order_release);
     return co;
 }
