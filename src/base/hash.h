@@ -25,7 +25,19 @@ struct rng {
 };
 
 void rng_seed(struct rng *r, uint64_t seed);
-uint64_t rng_next(struct rng *r);
+
+static inline uint64_t rng_next(struct rng *r)
+{
+    uint64_t *s = r->s, five = s[1] * 5, t = s[1] << 17;
+
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = s[3] << 45 | s[3] >> 19;
+    return (five << 7 | five >> 57) * 9;
+}
 
 /* Uniform in [0, bound), bound > 0 (multiply-shift; the bias below 2^-32 does not matter here). */
 static inline uint64_t rng_below(struct rng *r, uint64_t bound)

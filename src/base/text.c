@@ -51,6 +51,19 @@ bool str_eq_nocase(struct str a, struct str b)
     return true;
 }
 
+void str_lower(struct str s, char *out)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= s.len; i += 8) {
+        uint64_t v = lower_word(load_word(s.ptr + i, 8));
+
+        memcpy(out + i, &v, 8);
+    }
+    for (; i < s.len; i++)
+        out[i] = ascii_lower(s.ptr[i]);
+}
+
 bool str_starts(struct str s, struct str prefix)
 {
     return s.len >= prefix.len && str_eq(str_n(s.ptr, prefix.len), prefix);
@@ -160,20 +173,20 @@ unsigned str_distance(struct str a, struct str b)
 
 void buf_put_u64(struct buf *b, uint64_t value)
 {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof(digits);
 
-    if (value < 10) {
-        buf_putc(b, (char)('0' + value));
-        return;
-    }
-    for (; value >= 10; value /= 100) { /* two at a time: half the divisions */
+    for (; value >= 100; value /= 100) {
         at -= 2;
-        digits[at] = (char)('0' + value % 100 / 10);
-        digits[at + 1] = (char)('0' + value % 10);
+        memcpy(digits + at, pairs + value % 100 * 2, 2);
     }
-    if (value != 0)
-        digits[--at] = (char)('0' + value);
+    at -= 2;
+    memcpy(digits + at, pairs + value * 2, 2);
+    at += value < 10;
     buf_put(b, digits + at, sizeof(digits) - at);
 }
 

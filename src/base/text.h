@@ -58,6 +58,9 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Writes s, as ascii_lower() makes it, to out, which has room for it. */
+void str_lower(struct str s, char *out);
+
 /* A builder over memory of the caller. Writing past the end sets overflow and drops the rest;
  * what is already there stays whole. */
 struct buf {

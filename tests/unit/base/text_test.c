@@ -124,6 +124,23 @@ static void compare_without_case_is_exact(void **state)
     }
 }
 
+static void lowering_is_what_it_is_for_each_byte(void **state)
+{
+    for (unsigned first = 0; first < 256; first++) {
+        for (size_t len = 0; len <= 17; len++) {
+            char in[17], out[18] = {0};
+
+            for (size_t i = 0; i < len; i++)
+                in[i] = (char)(first + i);
+            out[len] = 'x';
+            str_lower(str_n(in, len), out);
+            for (size_t i = 0; i < len; i++)
+                assert_int_equal(out[i], ascii_lower(in[i]));
+            assert_int_equal(out[len], 'x');
+        }
+    }
+}
+
 static void numbers_are_written_in_full(void **state)
 {
     uint64_t around[] = {0, 1, UINT64_MAX, UINT64_MAX - 1};
@@ -151,6 +168,7 @@ int main(void)
         cmocka_unit_test(text_stops_at_its_bound),
         cmocka_unit_test(compare_without_case_is_ascii_only),
         cmocka_unit_test(compare_without_case_is_exact),
+        cmocka_unit_test(lowering_is_what_it_is_for_each_byte),
         cmocka_unit_test(numbers_are_written_in_full),
     };
 
