@@ -12,11 +12,13 @@ void h1_put_request_line(struct buf *out, struct str method, struct str target)
 
 void h1_put_status_line(struct buf *out, int status)
 {
-    char digits[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
-                     (char)('0' + status % 10), ' '};
-
+    if (likely(status == 200)) {
+        buf_lit(out, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
     buf_lit(out, "HTTP/1.1 ");
-    buf_put(out, digits, sizeof(digits));
+    buf_put_u64(out, (uint64_t)status);
+    buf_putc(out, ' ');
     buf_puts(out, http_status_reason(status));
     buf_lit(out, "\r\n");
 }
@@ -42,15 +44,18 @@ void h1_put_field(struct buf *out, struct str name, struct str value)
     out->len += need;
 }
 
-static inline bool are(const char *p, char first, char second)
-{
-    return p[0] == first && p[1] == second;
-}
-
 /* True when name and value stand in memory as they go on the wire. */
 static inline bool is_line(const struct http_field *f)
 {
-    return f->value == f->name + f->name_len + 2 && are(f->value - 2, ':', ' ');
+    return f->value == f->name + f->name_len + 2 && memcmp(f->value - 2, ": ", 2) == 0;
+}
+
+static inline void put_run(struct buf *out, const char *from, const char *to)
+{
+    if (from == NULL)
+        return;
+    buf_put(out, from, (size_t)(to - from));
+    buf_lit(out, "\r\n");
 }
 
 /* Fields that came in and go out as they are lie in the reader's buffer one behind the other: each
@@ -59,23 +64,24 @@ static inline bool is_line(const struct http_field *f)
 void h1_put_fields(struct buf *out, const struct http_head *h)
 {
     const struct http_field *f = h->fields, *end = f + h->field_count;
+    const char *from = NULL, *to = NULL;
 
-    while (f != end) {
-        const char *from = f->name, *to;
-
-        if (f->dropped || !is_line(f)) {
-            if (!f->dropped)
-                h1_put_field(out, http_field_name(f), http_field_value(f));
-            f++;
+    for (; f != end; f++) {
+        if (f->dropped)
+            continue;
+        if (unlikely(!is_line(f))) {
+            put_run(out, from, to);
+            h1_put_field(out, http_field_name(f), http_field_value(f));
+            from = NULL;
             continue;
         }
-        do {
-            to = f->value + f->value_len;
-            f++;
-        } while (f != end && !f->dropped && f->name == to + 2 && are(to, '\r', '\n') && is_line(f));
-        buf_put(out, from, (size_t)(to - from));
-        buf_lit(out, "\r\n");
+        if (from == NULL || f->name != to + 2 || memcmp(to, "\r\n", 2) != 0) {
+            put_run(out, from, to);
+            from = f->name;
+        }
+        to = f->value + f->value_len;
     }
+    put_run(out, from, to);
 }
 
 void h1_put_framing(struct buf *out, enum http_body_kind kind, uint64_t content_length)

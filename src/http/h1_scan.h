@@ -39,6 +39,7 @@ typedef __m128i h1_block;
 /* One bit per byte. */
 #define H1_MASK_SHIFT 0
 #define H1_MASK_FULL  UINT64_C(0xffff)
+#define H1_MASK_FIRST UINT64_C(1)
 
 static inline h1_block h1_load(const char *p)
 {
@@ -53,6 +54,11 @@ static inline uint64_t h1_mask_of(h1_block v)
 static inline h1_block h1_same(h1_block a, h1_block b)
 {
     return _mm_cmpeq_epi8(a, b);
+}
+
+static inline h1_block h1_either(h1_block a, h1_block b)
+{
+    return _mm_or_si128(a, b);
 }
 
 static inline h1_block h1_lowered(h1_block v)
@@ -117,6 +123,7 @@ typedef uint8x16_t h1_block;
 /* Four bits per byte: narrowing is how NEON makes a mask. */
 #define H1_MASK_SHIFT 2
 #define H1_MASK_FULL  UINT64_MAX
+#define H1_MASK_FIRST UINT64_C(0xf)
 
 static inline h1_block h1_load(const char *p)
 {
@@ -131,6 +138,11 @@ static inline uint64_t h1_mask_of(h1_block v)
 static inline h1_block h1_same(h1_block a, h1_block b)
 {
     return vceqq_u8(a, b);
+}
+
+static inline h1_block h1_either(h1_block a, h1_block b)
+{
+    return vorrq_u8(a, b);
 }
 
 static inline h1_block h1_lowered(h1_block v)
