@@ -94,7 +94,7 @@ static struct endpoint *pick(struct exchange *x)
 {
     const struct upstream *u = x->route->upstream;
     struct balancer_query q = {
-        .random = runtime_random(),
+        .random = here_random(),
         .avoid = x->tried_count != 0 ? avoid_tried : avoid_unusable,
         .avoid_arg = x,
     };

@@ -3,6 +3,7 @@
 #include "gateway/gateway_impl.h"
 #include "gateway/path.h"
 #include "gateway/serve.h"
+#include "runtime/here.h"
 
 #define REQUEST_ID_MAX 128
 #define ARENA_MAX      (256 * KIB)
@@ -45,16 +46,12 @@ void exchange_begin(struct exchange *x, struct serving *s)
     empty_request(&x->request);
 }
 
-/* Eight digits at once: the nibbles are spread over the bytes of a word, then 'a' - '9' - 1 is
- * added where one is above 9. In which order they come does not matter for chance. */
-static void put_hex8(char *out, uint32_t chance)
+/* Eight digits at once, one for the lower half of each byte: above 9 they go on at 'a'. */
+static inline void put_hex8(char *out, uint64_t chance)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t v = chance;
+    uint64_t v = chance & 0x0f * ones;
 
-    v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
-    v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
-    v = (v | v << 4) & 0x0f * ones;
     v += '0' * ones + (((v + 6 * ones) >> 4) & ones) * ('a' - '9' - 1);
     memcpy(out, &v, sizeof(v));
 }
@@ -69,10 +66,10 @@ static void choose_request_id(struct exchange *x)
         return;
     }
     for (int i = 0; i < REQUEST_ID_LEN; i += 16) {
-        uint64_t r = runtime_random();
+        uint64_t r = here_random();
 
-        put_hex8(x->request_id_text + i, (uint32_t)r);
-        put_hex8(x->request_id_text + i + 8, (uint32_t)(r >> 32));
+        put_hex8(x->request_id_text + i, r);
+        put_hex8(x->request_id_text + i + 8, r >> 4);
     }
     x->request_id = str_n(x->request_id_text, REQUEST_ID_LEN);
 }
@@ -156,8 +153,7 @@ static int split_authority(struct exchange *x)
     lower = arena_alloc(&x->arena, a.len);
     if (lower == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < a.len; i++)
-        lower[i] = ascii_lower(a.ptr[i]);
+    str_lower(a, lower);
     x->host = str_n(lower, a.len);
     return 0;
 }

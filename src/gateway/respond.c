@@ -134,6 +134,21 @@ static ssize_t next_piece(struct exchange *x, struct str *head, struct str *piec
     return n;
 }
 
+/* A small piece is copied behind the head, so that one buffer leaves: gathering two costs the
+ * kernel more than a kilobyte costs here. */
+#define COPY_MAX (2 * KIB)
+
+static struct str behind(struct exchange *x, struct str head, struct str piece)
+{
+    char *end = x->space->head_buf + head.len;
+
+    if (head.len == 0 || piece.len == 0 || piece.len > COPY_MAX ||
+        x->out.kind != HTTP_BODY_LENGTH || piece.len > x->space->head_bytes - head.len)
+        return piece;
+    memcpy(end, piece.ptr, piece.len);
+    return str_n(end, piece.len);
+}
+
 static int relay(struct exchange *x, struct str head)
 {
     struct h1_body *body = &x->response_body;
@@ -149,7 +164,7 @@ static int relay(struct exchange *x, struct str head)
         if (n == 0)
             piece = STR("");
         trailers = body->done && x->request.te_trailers ? body->trailers : STR("");
-        if (respond_send(x, head, piece, body->done, trailers) < 0)
+        if (respond_send(x, head, behind(x, head, piece), body->done, trailers) < 0)
             return -EPIPE;
         head.len = 0;
         if (body->done)

@@ -128,6 +128,36 @@ static void a_path_that_is_canonical_costs_no_memory(void **state)
     arena_done(&a);
 }
 
+/* Wherever it stands: paths are looked at in blocks, whose seams must hide nothing. */
+static void what_is_not_canonical_is_seen_in_every_place(void **state)
+{
+    static const struct {
+        const char *inserted, *becomes;
+    } inserts[] = {{"//", "/"}, {"/./", "/"}, {"%41", "A"}, {"\"", "%22"}, {"~", "~"}, {"/", "/"}};
+    const char base[] = "/aB3-_.x.defghijk/lmnopqrstu.vwxyz/0123456789/zzzzzzzzzzzzzzzzzz";
+    char mem[1024], in[128], want[128];
+
+    for (size_t len = 2; len < sizeof(base); len++) {
+        for (size_t at = 1; at < len; at++) {
+            if (base[at - 1] == '/' || base[at] == '/' || base[at] == '.')
+                continue;
+            for (size_t i = 0; i < ARRAY_LEN(inserts); i++) {
+                struct arena a;
+                struct str got;
+
+                snprintf(in, sizeof(in), "%.*s%s%.*s", (int)at, base, inserts[i].inserted,
+                         (int)(len - at), base + at);
+                snprintf(want, sizeof(want), "%.*s%s%.*s", (int)at, base, inserts[i].becomes,
+                         (int)(len - at), base + at);
+                arena_init(&a, mem, sizeof(mem), sizeof(mem));
+                assert_int_equal(path_canonical(str_of(in), &a, &got), 0);
+                assert_true(str_eq(got, str_of(want)));
+                arena_done(&a);
+            }
+        }
+    }
+}
+
 static void percent_decoding_is_strict_and_bounded(void **state)
 {
     char out[8];
@@ -147,6 +177,7 @@ int main(void)
         cmocka_unit_test(each_path_has_one_form_or_none),
         cmocka_unit_test(the_form_is_stable_and_climbs_nowhere),
         cmocka_unit_test(a_path_that_is_canonical_costs_no_memory),
+        cmocka_unit_test(what_is_not_canonical_is_seen_in_every_place),
         cmocka_unit_test(percent_decoding_is_strict_and_bounded),
     };
 
