@@ -139,12 +139,17 @@ int stream_writev(struct stream *s, struct iovec *iov, int count, size_t *ret_se
     size_t sent = 0;
     int r = take_turn(&s->write_streak);
 
-    iov_advance(&iov, &count, 0);
+    if (unlikely(count > 0 && iov->iov_len == 0))
+        iov_advance(&iov, &count, 0);
     while (r == 0 && count > 0) {
         int batch = MIN(count, (int)IOV_BATCH);
         size_t size = iov_size(iov, batch);
         ssize_t n = world_sendv(runtime_world(), sock, iov, batch);
 
+        if (likely(n == (ssize_t)size && batch == count)) {
+            sent += size;
+            break;
+        }
         if (n < 0 && n != -EAGAIN) {
             r = (int)n;
             break;
