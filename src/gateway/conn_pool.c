@@ -4,7 +4,8 @@
  * (1) An idle connection is on its endpoint's list and its stream is watched.
  * (2) Whoever takes it off the list, under the lock, tries to take the watch back under the same
  *     lock. If that fails, the watcher has begun: it owns the connection and frees it.
- * (3) The watcher takes the lock before it frees, so (2) never looks at freed memory. */
+ * (3) The watcher takes the lock before it frees, so (2) never looks at freed memory.
+ * (4) Nobody is given a connection on which anything has come since its last response. */
 #include "gateway/upstream.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static void idle_event(void *arg, enum poll_watch_cause cause)
     upstream_conn_close(uc, false);
 }
 
-struct upstream_conn *upstream_conn_take(struct endpoint *e)
+static struct upstream_conn *take_idle(struct endpoint *e)
 {
     struct upstream_conn *uc = NULL;
 
@@ -65,6 +66,20 @@ struct upstream_conn *upstream_conn_take(struct endpoint *e)
     }
     spin_unlock(&e->lock);
     return uc;
+}
+
+/* The watch tells of what came only when its processor has polled again, and under load the next
+ * request is faster than that. An answer that nobody asked for would then be taken for the answer
+ * to this request, and all that follow would be answered by one another. */
+struct upstream_conn *upstream_conn_take(struct endpoint *e)
+{
+    for (;;) {
+        struct upstream_conn *uc = take_idle(e);
+
+        if (uc == NULL || stream_quiet(uc->stream))
+            return uc;
+        upstream_conn_close(uc, false);
+    }
 }
 
 int upstream_conn_open(struct endpoint *e, uint32_t connections_max, struct upstream_conn **ret)
@@ -124,6 +139,6 @@ void endpoint_close_idle(struct endpoint *e, bool retire)
         e->retired = true;
         spin_unlock(&e->lock);
     }
-    while ((uc = upstream_conn_take(e)) != NULL)
+    while ((uc = take_idle(e)) != NULL)
         upstream_conn_close(uc, false);
 }

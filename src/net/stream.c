@@ -265,6 +265,13 @@ bool stream_hung_up(const struct stream *s)
     return poll_fd_hung_up(s->pf);
 }
 
+bool stream_quiet(struct stream *s)
+{
+    char byte;
+
+    return world_peek(runtime_world(), poll_fd_sock(s->pf), &byte, 1) == -EAGAIN;
+}
+
 const struct addr *stream_peer(const struct stream *s)
 {
     return &s->peer;

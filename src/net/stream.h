@@ -56,6 +56,10 @@ void stream_reset(struct stream *s);
  * false proves nothing. */
 bool stream_hung_up(const struct stream *s);
 
+/* True when nothing has come that was not read: no byte, no end, no error. One system call, which
+ * does not park. */
+bool stream_quiet(struct stream *s);
+
 const struct addr *stream_peer(const struct stream *s);
 int stream_local(const struct stream *s, struct addr *ret);
 

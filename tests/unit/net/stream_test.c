@@ -467,6 +467,29 @@ static void a_watch_fires_once_for_its_cause(void **state)
     run_everywhere(watch_body);
 }
 
+static void quiet_body(struct lab *lab)
+{
+    struct stream *client, *server;
+    char two[2];
+
+    lab_pair(lab, &client, &server);
+    CHECK(stream_quiet(server));
+    CHECK_EQ(stream_write(client, "ab", 2), 0);
+    while (stream_quiet(server)) /* until it is here */
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    lab_read_all(server, two, 2);
+    CHECK(stream_quiet(server));
+    stream_close(client);
+    CHECK_EQ(stream_read(server, two, 2), 0);
+    CHECK(!stream_quiet(server));
+    stream_close(server);
+}
+
+static void quiet_is_when_nothing_came(void **state)
+{
+    run_everywhere(quiet_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +507,7 @@ int main(void)
         cmocka_unit_test(without_handles_the_caller_is_told),
         cmocka_unit_test(closing_wakes_a_parked_accept),
         cmocka_unit_test(a_watch_fires_once_for_its_cause),
+        cmocka_unit_test(quiet_is_when_nothing_came),
     };
 
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
