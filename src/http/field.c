@@ -49,6 +49,17 @@ enum http_field_id http_field_id_of(struct str name)
     return str_eq_nocase(name, http_field_id_text(id)) ? id : HTTP_F_OTHER;
 }
 
+enum http_field_id http_field_id_taken_for(struct str name)
+{
+    char text[sizeof(http_field_rows[0].name)];
+
+    if (name.len > sizeof(text))
+        return HTTP_F_OTHER;
+    for (size_t i = 0; i < name.len; i++)
+        text[i] = (char)(name.ptr[i] == '_' ? '-' : name.ptr[i]);
+    return http_field_id_of(str_n(text, name.len));
+}
+
 enum http_field_kind http_field_kind_of(enum http_field_id id)
 {
     ASSERT_HOT(id < HTTP_F_MAX);

@@ -41,4 +41,5 @@ F(USER_AGENT, "user-agent", 'n', PLAIN)
 F(ACCEPT, "accept", 'p', PLAIN)
 F(ACCEPT_ENCODING, "accept-encoding", 'n', PLAIN)
 F(IDEMPOTENCY_KEY, "idempotency-key", 'e', OWN)
+F(X_REAL_IP, "x-real-ip", 'i', OWN)
 #endif

@@ -24,6 +24,14 @@ enum body_state {
      ID(TRAILER) | ID(UPGRADE) | ID(EXPECT) | ID(AUTHORIZATION) | ID(COOKIE) | ID(MAX_FORWARDS) |  \
      ID(CONTENT_TYPE))
 
+/* What the gateway says about a client nobody else may say behind the body. */
+static bool is_forbidden(const struct h1_body *b, const struct http_field *f)
+{
+    if ((FORBIDDEN_TRAILERS >> f->id) & 1)
+        return true;
+    return !b->response && (HTTP_F_CLAIMS >> http_field_id_taken_for(http_field_name(f))) & 1;
+}
+
 static void body_end(struct h1_body *b)
 {
     b->state = BODY_END;
@@ -176,7 +184,7 @@ static int take_trailers(struct h1_body *b)
             return full ? refuse(b, H1_R_long_trailers, (size_t)(c.end - c.base)) : need_more(b);
         if (r != 0)
             return refused(b);
-        if ((FORBIDDEN_TRAILERS >> f.id) & 1)
+        if (is_forbidden(b, &f))
             return refuse(b, H1_R_forbidden_trailer, (size_t)(f.name - c.base));
     }
     b->trailers = str_n(c.base, (size_t)(c.p - c.base));

@@ -58,10 +58,18 @@ enum http_field_id {
     HTTP_F_ACCEPT,
     HTTP_F_ACCEPT_ENCODING,
     HTTP_F_IDEMPOTENCY_KEY,
+    HTTP_F_X_REAL_IP,
     HTTP_F_MAX,
 };
 
 #define HTTP_F_BIT(id) (UINT64_C(1) << (id)) /* in a set of ids */
+
+/* What says who asks and which way the request came: to be believed of trusted proxies only. */
+#define HTTP_F_CLAIMS                                                                              \
+    (HTTP_F_BIT(HTTP_F_FORWARDED) | HTTP_F_BIT(HTTP_F_X_FORWARDED_FOR) |                           \
+     HTTP_F_BIT(HTTP_F_X_FORWARDED_PROTO) | HTTP_F_BIT(HTTP_F_X_FORWARDED_HOST) |                  \
+     HTTP_F_BIT(HTTP_F_X_FORWARDED_PORT) | HTTP_F_BIT(HTTP_F_X_REAL_IP) |                          \
+     HTTP_F_BIT(HTTP_F_X_REQUEST_ID))
 
 struct http_field {
     const char *name;  /* as it came; compare without case */
@@ -150,6 +158,9 @@ void http_head_drop_ids(struct http_head *h, uint64_t ids);
 
 /* The id of a field name (any case). */
 enum http_field_id http_field_id_of(struct str name);
+
+/* The id that a recipient may take the name for which reads '_' as '-', as CGI and its heirs do. */
+enum http_field_id http_field_id_taken_for(struct str name);
 
 /* True when the comma-separated list value contains the token (any case). */
 bool http_list_has(struct str value, struct str token);

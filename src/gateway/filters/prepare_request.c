@@ -110,16 +110,13 @@ static char *put_client(char *at, const struct addr *peer)
 /* Drops what an untrusted client says about itself. */
 static void drop_claims(struct http_head *h)
 {
-    http_head_drop_ids(
-        h, HTTP_F_BIT(HTTP_F_X_FORWARDED_FOR) | HTTP_F_BIT(HTTP_F_X_FORWARDED_PROTO) |
-               HTTP_F_BIT(HTTP_F_X_FORWARDED_HOST) | HTTP_F_BIT(HTTP_F_X_FORWARDED_PORT) |
-               HTTP_F_BIT(HTTP_F_FORWARDED) | HTTP_F_BIT(HTTP_F_X_REQUEST_ID));
+    http_head_drop_ids(h, HTTP_F_CLAIMS);
     for (uint32_t i = 0; i < h->field_count; i++) {
         struct http_field *f = &h->fields[i];
 
+        /* All of them that have a hyphen begin with an x. */
         if (f->id == HTTP_F_OTHER && f->name_len >= 9 && (f->name[0] | 0x20) == 'x' &&
-            (str_eq_nocase(http_field_name(f), STR("X-Real-IP")) ||
-             str_eq_nocase(http_field_name(f), STR("X_Forwarded_For"))))
+            (HTTP_F_CLAIMS >> http_field_id_taken_for(http_field_name(f))) & 1)
             f->dropped = true;
     }
 }

@@ -123,6 +123,8 @@ static const struct chunked_case cases[] = {
     NO("forbidden_trailer", "0\r\ntransfer-encoding: chunked\r\n\r\n"),
     NO("forbidden_trailer", "0\r\nHost: x\r\n\r\n"),
     NO("forbidden_trailer", "0\r\nX: y\r\nAuthorization: x\r\n\r\n"),
+    NO("forbidden_trailer", "0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"),
+    NO("forbidden_trailer", "0\r\nx_real_ip: 192.0.2.1\r\n\r\n"),
     NO("no_colon", "0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     NO("space_before_colon", "0\r\nX : y\r\n\r\n"),
     NO("obs_fold", "0\r\nX: y\r\n z\r\n\r\n"),
