@@ -5,12 +5,18 @@
  * (2) Whoever takes it off the list, under the lock, tries to take the watch back under the same
  *     lock. If that fails, the watcher has begun: it owns the connection and frees it.
  * (3) The watcher takes the lock before it frees, so (2) never looks at freed memory.
- * (4) Nobody is given a connection on which anything has come since its last response. */
+ *
+ * An endpoint that says something unasked has lost count of requests and responses: whoever comes
+ * next on such a connection would be given somebody else's answer. What is there is closed, and for
+ * a while each of its connections serves one request only. */
 #include "gateway/upstream.h"
 
 #include <stdlib.h>
 
 #include "base/duration.h"
+#include "base/log.h"
+
+#define DISTRUST_NS (60 * NS_PER_SEC)
 #include "runtime/here.h"
 
 static void conn_free(struct upstream_conn *uc)
@@ -33,12 +39,44 @@ void upstream_conn_close(struct upstream_conn *uc, bool reset)
     conn_free(uc);
 }
 
-/* The origin closed an idle connection, sent something unasked, or its time is over: all the same.
- */
+void endpoint_distrust(struct endpoint *e)
+{
+    int64_t now_ns = runtime_now_coarse();
+    int64_t until_ns = atomic_exchange_explicit(&e->distrusted_until_ns,
+                                                ns_add(now_ns, DISTRUST_NS), memory_order_relaxed);
+
+    if (until_ns <= now_ns)
+        log_warn("endpoint_spoke_unasked",
+                 "endpoint " STR_FMT " sent more than it was asked for; no connection to it serves "
+                 "twice for a minute",
+                 STR_ARG(e->address));
+}
+
+static bool distrusted(const struct endpoint *e)
+{
+    return unlikely(atomic_load_explicit(&e->distrusted_until_ns, memory_order_relaxed) != 0) &&
+           atomic_load_explicit(&e->distrusted_until_ns, memory_order_relaxed) >
+               runtime_now_coarse();
+}
+
+/* Bytes on an idle connection. Some servers say 408 when they close it: that answers nothing. */
+static bool spoke_unasked(struct upstream_conn *uc)
+{
+    char start[12];
+    ssize_t n = stream_try_read(uc->stream, start, sizeof(start));
+
+    return n > 0 && !(n == sizeof(start) && memcmp(start, "HTTP/1.", 7) == 0 &&
+                      memcmp(start + 8, " 408", 4) == 0);
+}
+
+/* The origin closed an idle connection, sent something unasked, or its time is over. */
 static void idle_event(void *arg, enum poll_watch_cause cause)
 {
     struct upstream_conn *uc = arg;
     struct endpoint *e = uc->endpoint;
+
+    if (cause == POLL_WATCH_READY && spoke_unasked(uc))
+        endpoint_distrust(e);
 
     spin_lock(&e->lock);
     if (!list_empty(&uc->link)) {
@@ -68,15 +106,14 @@ static struct upstream_conn *take_idle(struct endpoint *e)
     return uc;
 }
 
-/* The watch tells of what came only when its processor has polled again, and under load the next
- * request is faster than that. An answer that nobody asked for would then be taken for the answer
- * to this request, and all that follow would be answered by one another. */
-struct upstream_conn *upstream_conn_take(struct endpoint *e)
+/* The watch tells of what came when its processor polls, and under load the next request may be
+ * faster. For most that is a matter of another attempt; who has none asks the socket. */
+struct upstream_conn *upstream_conn_take(struct endpoint *e, bool sure)
 {
     for (;;) {
         struct upstream_conn *uc = take_idle(e);
 
-        if (uc == NULL || stream_quiet(uc->stream))
+        if (uc == NULL || (!distrusted(e) && (!sure || stream_quiet(uc->stream))))
             return uc;
         upstream_conn_close(uc, false);
     }
@@ -118,7 +155,7 @@ void upstream_conn_keep(struct upstream_conn *uc, const struct config_pool *pool
 
     uc->reused = true;
     spin_lock(&e->lock);
-    if (!e->retired && e->idle_count < pool->idle_max) {
+    if (!e->retired && e->idle_count < pool->idle_max && !distrusted(e)) {
         kept = true;
         list_push_front(&e->idle, &uc->link);
         e->idle_count++;

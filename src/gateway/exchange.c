@@ -129,6 +129,13 @@ static bool upstream_reusable(const struct exchange *x)
            h1_reader_buffered(&x->upstream_reader) == 0 && !x->upstream_reader.eof;
 }
 
+/* Bytes behind the response: the endpoint has lost count. */
+static bool spoke_unasked(const struct exchange *x)
+{
+    return x->source == RESPONSE_UPSTREAM && x->response_body.done &&
+           h1_reader_buffered(&x->upstream_reader) != 0;
+}
+
 void exchange_drop_upstream(struct exchange *x, bool keep)
 {
     struct upstream_conn *uc;
@@ -140,6 +147,8 @@ void exchange_drop_upstream(struct exchange *x, bool keep)
     uc = TAKE(x->upstream_conn);
     if (uc == NULL)
         return;
+    if (unlikely(spoke_unasked(x)))
+        endpoint_distrust(uc->endpoint);
     if (keep && upstream_reusable(x))
         upstream_conn_keep(uc, &x->route->upstream->config->pool);
     else

@@ -40,9 +40,10 @@ struct endpoint {
     struct endpoint_metrics metrics;
 
     /* -- anybody, atomic -- */
-    atomic_uint refs;        /* memory: generations, the registry, connections */
-    atomic_uint in_flight;   /* attempts running */
-    atomic_uint connections; /* open, active or idle */
+    atomic_uint refs;                         /* memory: generations, the registry, connections */
+    atomic_uint in_flight;                    /* attempts running */
+    atomic_uint connections;                  /* open, active or idle */
+    atomic_int_least64_t distrusted_until_ns; /* keeps no connections; 0: never was */
     struct health health;
     struct eject eject;
 
@@ -130,8 +131,9 @@ struct upstream_conn {
     bool reused; /* has served before */
 };
 
-/* An idle connection of e that is still good, or NULL. Does not park. */
-struct upstream_conn *upstream_conn_take(struct endpoint *e);
+/* An idle connection of e that is still good, or NULL. sure: looks at the socket first (one system
+ * call), for a request that could not be sent again. Does not park. */
+struct upstream_conn *upstream_conn_take(struct endpoint *e, bool sure);
 
 /* Dials a new one. -EAGAIN: connections_max are open already; else what stream_dial() said. The
  * deadline is the caller's. */
@@ -144,6 +146,9 @@ void upstream_conn_keep(struct upstream_conn *uc, const struct config_pool *pool
 
 /* Closes. reset: the endpoint is to see that the request was cut. NULL is fine. */
 void upstream_conn_close(struct upstream_conn *uc, bool reset);
+
+/* The endpoint sent what nobody had asked for: its connections are not used again for a minute. */
+void endpoint_distrust(struct endpoint *e);
 
 /* Closes all idle connections of e; retire: and those given back later. */
 void endpoint_close_idle(struct endpoint *e, bool retire);

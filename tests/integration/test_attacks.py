@@ -330,3 +330,56 @@ def test_fields_of_the_origins_connection_stay_there(scripted):
     for name in ("X-Secret", "Keep-Alive", "Proxy-Authenticate", "Upgrade", "Connection"):
         assert r.get(name) is None, name
     assert r.get("X-Request-Id") != "forged"
+
+
+# -- an origin that loses count --
+
+def behind(first, then):
+    """A handler that sends first at once and calls then(connection) afterwards."""
+    def handler(_, c):
+        c.sendall(first)
+        return then(c)
+    return handler
+
+
+def test_an_origin_that_speaks_unasked_is_asked_once_on_each_connection(through):
+    idle = threading.Event()
+
+    def handler(request, c):
+        if request.target == "/first":
+            c.sendall(OK)
+            idle.wait(5)
+            return answer(200, b"poison")
+        return answer(200, request.target.encode())
+
+    weir, origin = through(handler, config=TWO_WORKERS)
+    assert get(weir.port, "/first").body == b"ok"
+    idle.set()
+    until(lambda: "endpoint_spoke_unasked" in weir.errors(), 5, "it is noticed")
+    c = Raw(weir.port)
+    for i in range(10):
+        c.send(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert c.response().body == f"/{i}".encode()
+    assert len(origin.connections) == 11
+    assert weir.errors().count("endpoint_spoke_unasked") == 1
+
+
+def test_an_origin_that_says_408_to_an_idle_connection_is_trusted(through):
+    idle = threading.Event()
+
+    def handler(request, c):
+        if request.target == "/first":
+            c.sendall(OK)
+            idle.wait(5)
+            c.sendall(answer(408, b""))
+            return None
+        return OK
+
+    weir, origin = through(handler)
+    assert get(weir.port, "/first").body == b"ok"
+    idle.set()
+    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, 5, "it is closed here too")
+    for _ in range(10):
+        assert get(weir.port).body == b"ok"
+    assert len(origin.connections) == 2
+    assert "endpoint_spoke_unasked" not in weir.errors()

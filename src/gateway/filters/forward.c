@@ -18,7 +18,8 @@ static int get_connection(struct exchange *x)
 
     x->record.upstream_reused = false;
     if (!x->fresh)
-        x->upstream_conn = upstream_conn_take(x->endpoint);
+        x->upstream_conn =
+            upstream_conn_take(x->endpoint, !http_method_idempotent(x->request.method));
     if (x->upstream_conn != NULL) {
         x->record.upstream_reused = true;
         x->record.connect_ns = 0;
