@@ -18,6 +18,7 @@ struct client {
     bool old;    /* HTTP/1.0 */
     bool slow;   /* takes its time, both ways */
     bool fickle; /* gives up often */
+    bool reset;  /* was told of a reset while sending: it is told once, a read then sees an end */
     char buf[SIM_BUFFER];
 };
 
@@ -180,6 +181,8 @@ static int read_body(struct client *c, struct sim_request *r, bool of_origin, ui
         if (dawdle(c, 30) < 0)
             return -ETIMEDOUT;
     }
+    if (n == 0 && c->body.kind == HTTP_BODY_CLOSE && c->reset)
+        return -ECONNRESET;
     if (n == -EBADMSG)
         sim_violation(s, "request %u: broken framing of the response: %s", r->id,
                       c->body.refusal.name);
@@ -266,6 +269,7 @@ static bool exchange(struct client *c)
             return false;
         }
         broken = rc < 0; /* there may still be an answer: an early one */
+        c->reset |= rc == -ECONNRESET;
     }
     for (unsigned i = 0; i < c->batch_count; i++) {
         struct sim_request *r = c->batch[i];
