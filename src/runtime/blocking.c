@@ -22,6 +22,8 @@ static struct {
     struct list queue;
     unsigned threads, idle, queued;
     bool ready, stop;
+    bool has_last; /* the thread that ended last is not joined yet */
+    pthread_t last;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Under the lock. False: nothing came for long enough, or the end has. */
@@ -37,6 +39,22 @@ static bool wait_for_work(void)
         error = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
     pool.idle--;
     return !list_empty(&pool.queue);
+}
+
+/* Under the lock, by a thread that ends: takes over the duty to join the one that ended before it,
+ * and leaves the duty to join itself. So nobody waits but for a thread that is about to be gone. */
+static void end_thread(void)
+{
+    bool join = pool.has_last;
+    pthread_t before = pool.last;
+
+    pool.last = pthread_self();
+    pool.has_last = true;
+    pool.threads--;
+    pthread_cond_signal(&pool.ended);
+    pthread_mutex_unlock(&pool.lock);
+    if (join)
+        pthread_join(before, NULL);
 }
 
 static void *serve(void *arg)
@@ -58,9 +76,7 @@ static void *serve(void *arg)
         park_wake(ticket, RESULT_WOKEN); /* the record may be gone already */
         pthread_mutex_lock(&pool.lock);
     }
-    pool.threads--;
-    pthread_cond_signal(&pool.ended);
-    pthread_mutex_unlock(&pool.lock);
+    end_thread();
     return NULL;
 }
 
@@ -83,7 +99,6 @@ static void prepare_pool(void)
 /* 0, or -EAGAIN when there is no thread and none can be started. */
 static int submit(struct call *call)
 {
-    pthread_attr_t attr;
     pthread_t thread;
     int r = 0;
 
@@ -91,13 +106,9 @@ static int submit(struct call *call)
     prepare_pool();
     list_push_back(&pool.queue, &call->node);
     pool.queued++;
-    if (pool.queued > pool.idle && pool.threads < THREADS_MAX) {
-        pthread_attr_init(&attr);
-        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        if (pthread_create(&thread, &attr, serve, NULL) == 0)
-            pool.threads++;
-        pthread_attr_destroy(&attr);
-    }
+    if (pool.queued > pool.idle && pool.threads < THREADS_MAX &&
+        pthread_create(&thread, NULL, serve, NULL) == 0)
+        pool.threads++;
     if (pool.threads == 0) {
         list_remove(&call->node);
         pool.queued--;
@@ -153,6 +164,8 @@ long weir_blocking(long (*fn)(void *arg), void *arg)
     return interrupted(co, &call, r);
 }
 
+/* Joins the threads, all of them: one that is only about to end still takes signals of the process,
+ * with the mask of its creator. */
 void blocking_stop(void)
 {
     pthread_mutex_lock(&pool.lock);
@@ -162,6 +175,9 @@ void blocking_stop(void)
         while (pool.threads > 0)
             pthread_cond_wait(&pool.ended, &pool.lock);
         pool.stop = false;
+        if (pool.has_last)
+            pthread_join(pool.last, NULL); /* it has joined the others; none needs the lock */
+        pool.has_last = false;
     }
     pthread_mutex_unlock(&pool.lock);
 }

@@ -160,6 +160,26 @@ static void blocking_call_that_has_begun_is_waited_for(void)
     run_on_all(interrupt_blocking, NULL);
 }
 
+/* A thread that is only about to end would take the signal with the mask of its creator, which does
+ * not block it, and end the process. */
+static void no_thread_is_left_when_main_has_returned(void)
+{
+    sigset_t set, old;
+    int signo;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&inside_max, 0);
+        CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &set, &old), 0);
+        run_on(2, block_a_lot, NULL);
+        CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+        kill(getpid(), SIGHUP);
+        CHECK_EQ(sigwait(&set, &signo), 0);
+        CHECK_EQ(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
+    }
+}
+
 static int take_signals(void *arg)
 {
     WEIR_DEADLINE (weir_now() + WEIR_MS) {
@@ -182,7 +202,10 @@ static void signals_arrive_as_events(void)
 
 static const struct test tests[] = {
     TEST(signals_arrive_as_events), /* first: blocks them before other threads exist */
-    TEST(foreign_threads_start_coroutines), TEST(foreign_threads_wake_sleepers),
-    TEST(blocking_calls_run_side_by_side),  TEST(blocking_call_that_has_begun_is_waited_for),
+    TEST(foreign_threads_start_coroutines),
+    TEST(foreign_threads_wake_sleepers),
+    TEST(blocking_calls_run_side_by_side),
+    TEST(blocking_call_that_has_begun_is_waited_for),
+    TEST(no_thread_is_left_when_main_has_returned),
 };
 RUN_TESTS(tests)
