@@ -25,28 +25,23 @@ static void task_main(void *arg)
     void (*release)(void *) = t->release;
     void *object = t->arg;
 
+    weir_mutex_lock(&t->running);
     WEIR_SCOPE (s) {
         if (enter(t, s))
             t->fn(object);
         leave(t);
     }
-    weir_wait_group_done(&t->running);
+    weir_mutex_unlock(&t->running);
     release(object);
 }
 
 int task_start(struct task *t, const char *name, void (*fn)(void *arg), void (*release)(void *arg),
                void *arg)
 {
-    int rc;
-
     t->fn = fn;
     t->release = release;
     t->arg = arg;
-    weir_wait_group_add(&t->running, 1);
-    rc = weir_go(name, task_main, t);
-    if (rc < 0)
-        weir_wait_group_done(&t->running);
-    return rc;
+    return weir_go(name, task_main, t);
 }
 
 void task_stop(struct task *t)
@@ -56,5 +51,6 @@ void task_stop(struct task *t)
     if (t->scope != NULL)
         weir_scope_cancel(t->scope);
     spin_unlock(&t->lock);
-    (void)weir_wait_group_wait(&t->running);
+    weir_mutex_lock(&t->running);
+    weir_mutex_unlock(&t->running);
 }
