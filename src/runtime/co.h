@@ -87,8 +87,9 @@ struct co {
     union co_fn fn;
     void *arg;
     const char *name;
-    uint64_t id;
-    const void *wait_object;
+    _Atomic(uint64_t) id;
+    const void *wait_object;        /* not to be followed: the wait may end, and it be freed */
+    uint64_t wait_for_id;           /* who held the mutex when the wait for it began, or 0 */
     int64_t wait_since_ns;
     uint8_t wait_reason;            /* enum wait_reason */
     int16_t cause;                  /* enum poll_watch_cause, or CO_PLAIN */
@@ -116,6 +117,11 @@ enum { CO_BYTES = 448 };
 _Static_assert(sizeof(struct co) <= CO_BYTES, "the control block has outgrown its place");
 
 enum { BUDGET_OPS = 128 };
+
+static inline uint64_t co_id(const struct co *co)
+{
+    return atomic_load_explicit(&co->id, memory_order_relaxed);
+}
 
 /* True when the scope that co is in has ended: cancelled, or past its deadline. */
 static inline bool co_ended(const struct co *co)

@@ -26,20 +26,15 @@ static void dump_co(int fd, struct co *co, int64_t now_ns)
     const void *object = co->wait_object;
 
     if ((c & CLAIM_WAITING) == 0 || reason >= WAIT_REASON_MAX) {
-        dprintf(fd, "coroutine %llu %s: %s%s\n", (unsigned long long)co->id, co->name,
+        dprintf(fd, "coroutine %llu %s: %s%s\n", (unsigned long long)co_id(co), co->name,
                 co == co_self() ? "running, here" : "runnable", cancelled);
         return;
     }
-    dprintf(fd, "coroutine %llu %s: waits for %s %p, %lld ms%s", (unsigned long long)co->id,
+    dprintf(fd, "coroutine %llu %s: waits for %s %p, %lld ms%s", (unsigned long long)co_id(co),
             co->name, reason_text[reason], object,
             (long long)((now_ns - co->wait_since_ns) / NS_PER_MS), cancelled);
-    if (reason == WAIT_MUTEX) {
-        const struct weir_mutex *m = object;
-        const struct co *owner = m->owner_;
-
-        if (owner != NULL)
-            dprintf(fd, ", held by coroutine %llu", (unsigned long long)owner->id);
-    }
+    if (reason == WAIT_MUTEX && co->wait_for_id != 0)
+        dprintf(fd, ", held by coroutine %llu", (unsigned long long)co->wait_for_id);
     dprintf(fd, "\n");
 }
 

@@ -51,6 +51,11 @@ static void reset(struct co *co)
     atomic_store_explicit(&co->cancelled, false, memory_order_relaxed);
 }
 
+static void set_id(struct co *co, uint64_t id)
+{
+    atomic_store_explicit(&co->id, id, memory_order_relaxed);
+}
+
 struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause)
 {
     struct p *p = m != NULL ? m->p : NULL;
@@ -64,11 +69,10 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
     co->name = name != NULL ? name : "";
     co->cause = (int16_t)cause;
     if (p != NULL) {
-        co->id = ++p->next_id * rt.p_count + p->place.processor;
+        set_id(co, ++p->next_id * rt.p_count + p->place.processor);
         stat_add(&p->started, 1);
     } else {
-        co->id = 1 + atomic_fetch_add(&rt.foreign_started, 1);
-        co->id |= UINT64_C(1) << 63;
+        set_id(co, (1 + atomic_fetch_add(&rt.foreign_started, 1)) | UINT64_C(1) << 63);
     }
     sanitize_born(co);
     prepare_stack(co);
@@ -144,5 +148,5 @@ uint64_t weir_self_id(void)
 {
     struct co *co = co_self();
 
-    return co != NULL ? co->id : 0;
+    return co != NULL ? co_id(co) : 0;
 }

@@ -111,6 +111,7 @@ static bool take_or_announce(struct mutex *m)
 static void lock_slow(struct mutex *m, struct co *co)
 {
     struct sync_waiter w = {.co = co, .since_ns = world_now_ns(rt.world)};
+    struct co *owner;
     bool again = false;
 
     for (;;) {
@@ -119,6 +120,8 @@ static void lock_slow(struct mutex *m, struct co *co)
             spin_unlock(&m->lock);
             break;
         }
+        owner = atomic_load_explicit(&m->owner, memory_order_relaxed);
+        co->wait_for_id = owner != NULL ? co_id(owner) : 0;
         w.ticket = park_prepare(co, WAIT_MUTEX, m, PARK_SHIELDED);
         if (again)
             push_first(&m->queue, &w);
