@@ -42,13 +42,26 @@ static void cancel_all(struct co *self)
     poller_cancel_watches();
 }
 
+/* A watch that fires between two looks, on its way from the socket's word to a coroutine of its
+ * own, is neither among the watches nor among the coroutines; then its processor says so. */
+static bool all_have_ended(void)
+{
+    if (poller_has_starved())
+        return false;
+    for (unsigned i = 0; i < rt.p_count; i++) {
+        if (atomic_load_explicit(&rt.ps[i]->firing, memory_order_acquire))
+            return false;
+    }
+    return spawn_live_count() <= 1;
+}
+
 static void join_all(struct co *self)
 {
     int64_t pause_ns = 0;
 
     atomic_store(&rt.ending, true);
     cancel_all(self);
-    for (int rounds = 0; spawn_live_count() > 1; rounds++) {
+    for (int rounds = 0; !all_have_ended(); rounds++) {
         if (rt.simulated && rounds > END_ROUNDS_SIMULATED)
             break;
         if (rounds < 10)

@@ -201,7 +201,7 @@ static void start_watch(struct m *m, struct poll_fd *pf, enum poll_watch_cause c
 
 bool poller_has_starved(void)
 {
-    return atomic_load_explicit(&table.starved_count, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&table.starved_count, memory_order_acquire) != 0;
 }
 
 void poller_retry_starved(struct m *m)
@@ -288,7 +288,12 @@ bool poll_fd_unwatch_run(struct poll_fd *pf)
 
 void poller_cancel_watches(void)
 {
-    for (uint32_t i = 0; i < table.chunk_count; i++) {
+    uint32_t count;
+
+    spin_lock(&table.lock);
+    count = table.chunk_count; /* chunks are never moved or freed */
+    spin_unlock(&table.lock);
+    for (uint32_t i = 0; i < count; i++) {
         for (int j = 0; j < CHUNK; j++)
             poll_fd_unwatch_run(&table.chunks[i][j]);
     }

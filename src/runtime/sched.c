@@ -20,35 +20,6 @@ static unsigned tick_of(const struct p *p)
 
 /* ---- sleepers and seekers ---- */
 
-/* Wakes a sleeper to look for work, unless somebody looks already: one finds it and then wakes the
- * next, so that wake-ups grow with the work there is and not with the number of submissions. */
-void sched_wake_one(void)
-{
-    unsigned none = 0;
-    struct p *p = NULL;
-
-    if (atomic_load(&rt.idle_count) == 0 || atomic_load(&rt.spinning) != 0 ||
-        !atomic_compare_exchange_strong(&rt.spinning, &none, 1))
-        return;
-    spin_lock(&rt.idle_lock);
-    if (!list_empty(&rt.idle_list)) {
-        p = list_entry(list_pop_front(&rt.idle_list), struct p, idle_node);
-        atomic_store(&p->idle, false); /* and it counts as spinning, on its behalf */
-        atomic_fetch_sub(&rt.idle_count, 1);
-    }
-    spin_unlock(&rt.idle_lock);
-    if (p == NULL)
-        atomic_fetch_sub(&rt.spinning, 1);
-    else
-        world_poller_wake(rt.world, p->poller);
-}
-
-void sched_wake_all(void)
-{
-    for (unsigned i = 0; i < rt.p_count; i++)
-        world_poller_wake(rt.world, rt.ps[i]->poller);
-}
-
 static bool rings_have_work(void)
 {
     for (unsigned i = 0; i < rt.p_count; i++) {
@@ -58,6 +29,50 @@ static bool rings_have_work(void)
     return atomic_load(&rt.global_len) > 0;
 }
 
+/* Takes a sleeper off the list; it counts as spinning from now on. */
+static struct p *pop_sleeper(void)
+{
+    struct p *p = NULL;
+
+    spin_lock(&rt.idle_lock);
+    if (!list_empty(&rt.idle_list)) {
+        p = list_entry(list_pop_front(&rt.idle_list), struct p, idle_node);
+        atomic_store(&p->idle, false);
+        atomic_fetch_sub(&rt.idle_count, 1);
+    }
+    spin_unlock(&rt.idle_lock);
+    return p;
+}
+
+/* Wakes a sleeper to look for work, unless somebody looks already: one finds it and then wakes the
+ * next, so that wake-ups grow with the work there is and not with the number of submissions. */
+void sched_wake_one(void)
+{
+    do {
+        unsigned none = 0;
+        struct p *p;
+
+        if (atomic_load(&rt.idle_count) == 0 || atomic_load(&rt.spinning) != 0 ||
+            !atomic_compare_exchange_strong(&rt.spinning, &none, 1))
+            return;
+        p = pop_sleeper();
+        if (p != NULL) {
+            world_poller_wake(rt.world, p->poller);
+            return;
+        }
+        /* The last sleeper woke by itself, so nobody looks on our behalf. Who submitted meanwhile
+         * took us for a seeker and woke nobody: we owe it another look, as every seeker does. */
+        atomic_fetch_sub(&rt.spinning, 1);
+        fence_after_rmw();
+    } while (rings_have_work());
+}
+
+void sched_wake_all(void)
+{
+    for (unsigned i = 0; i < rt.p_count; i++)
+        world_poller_wake(rt.world, rt.ps[i]->poller);
+}
+
 /* Has found work, or gives up. The last one to stop makes sure that work published meanwhile, by
  * somebody who saw a seeker and so woke nobody, is not left alone. */
 static void stop_seeking(struct m *m, bool found)
@@ -65,8 +80,21 @@ static void stop_seeking(struct m *m, bool found)
     if (!m->spinning)
         return;
     m->spinning = false;
-    if (atomic_fetch_sub(&rt.spinning, 1) == 1 && found && rings_have_work())
+    if (atomic_fetch_sub(&rt.spinning, 1) != 1 || !found)
+        return;
+    fence_after_rmw();
+    if (rings_have_work())
         sched_wake_one();
+}
+
+/* Events and timers come in batches, and each of the batch wakes nobody. What is behind the first
+ * of them is for others, too. */
+static void share_surplus(struct p *p)
+{
+    if (!sched_crowded() || runq_len(&p->q) == 0)
+        return;
+    full_fence(); /* published, then look whether somebody sleeps */
+    sched_wake_one();
 }
 
 /* The slot of a victim that keeps on working will be taken by its owner at once (a hand-off takes
@@ -145,6 +173,12 @@ static struct co *steal(struct m *m)
 
 /* ---- polling, timers, sleeping ---- */
 
+/* Who sees that a watch was taken away sees this, too, until its coroutine counts as started. */
+static void set_firing(struct p *p, bool firing)
+{
+    atomic_store_explicit(&p->firing, firing, memory_order_release);
+}
+
 /* One round of target's poller, by its own thread or by one that helps out. Nobody else polls it
  * meanwhile: sockets closed before a round begins cannot be named by it (see poller_recycle()). */
 static void poll_once(struct m *m, struct p *target, int64_t timeout_ns)
@@ -159,8 +193,10 @@ static void poll_once(struct m *m, struct p *target, int64_t timeout_ns)
     p->place.now_ns = world_now_ns(rt.world);
     atomic_store_explicit(&target->polled_ns, p->place.now_ns, memory_order_relaxed);
     stat_add(&p->polls, 1);
+    set_firing(p, true);
     for (int i = 0; i < n; i++)
         poller_event(m, m->events[i].udata, m->events[i].events);
+    set_firing(p, false);
     spin_unlock(&target->poll_lock);
     if (n > 0)
         stat_add(&p->events, (uint64_t)n);
@@ -176,6 +212,7 @@ static void run_timers(struct m *m, struct wheel *w)
     size_t n;
 
     do {
+        set_firing(m->p, true);
         n = wheel_expire(w, m->p->place.now_ns, expired, EXPIRE_BATCH);
         full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
         for (size_t i = 0; i < n; i++) {
@@ -184,6 +221,7 @@ static void run_timers(struct m *m, struct wheel *w)
             else
                 park_wake_last(m, expired[i].ticket, RESULT_TIMEOUT);
         }
+        set_firing(m->p, false);
         stat_add(&m->p->fired, n);
     } while (n == EXPIRE_BATCH);
 }
@@ -277,6 +315,13 @@ static void rest(struct m *m)
     struct p *p = m->p;
     bool sought = m->spinning;
 
+    if (unlikely(poller_has_starved())) { /* all that could have made room may have ended before */
+        set_firing(p, true);
+        poller_retry_starved(m);
+        set_firing(p, false);
+        if (runq_len(&p->q) != 0 || p->bag_len != 0)
+            return;
+    }
     idle_enter(p);
     stop_seeking(m, false);
     /* On the list, then look again; who submits work does the reverse. */
@@ -285,8 +330,6 @@ static void rest(struct m *m)
         !(sought && rings_have_work()))
         sleep_in_poller(m);
     idle_leave(m);
-    if (sched_crowded() && runq_len(&p->q) > 1)
-        sched_wake_one();
 }
 
 /* ---- picking ---- */
@@ -318,8 +361,8 @@ static struct co *look_around(struct m *m)
 
     p->round_tick = tick_of(p) + GLOBAL_EVERY;
     co = ready_take_global(p, 1);
-    if (co == NULL && (rt.simulated || p->place.now_ns - polled_ns >= BUSY_POLL_NS))
-        poll_once(m, p, 0);
+    if (rt.simulated ? co == NULL : p->place.now_ns - polled_ns >= BUSY_POLL_NS)
+        poll_once(m, p, 0); /* even with work in the global queue: it may never be empty */
     return co;
 }
 
@@ -344,6 +387,7 @@ static struct co *find_runnable(struct m *m)
             co = steal(m);
         if (co != NULL) {
             stop_seeking(m, true);
+            share_surplus(p);
             return co;
         }
         rest(m);

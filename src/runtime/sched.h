@@ -35,6 +35,7 @@ struct p {
     /* Written by the holder, read by all. */
     CACHE_ALIGNED _Atomic(int64_t) polled_ns;
     atomic_uint tick;      /* picks */
+    atomic_bool firing;    /* takes watches away and starts their coroutines: see join_all() */
     atomic_bool idle;      /* on the idle list; written under rt.idle_lock */
     struct list idle_node; /* under rt.idle_lock */
     _Atomic(uint64_t) started, ended, parks, unparks, steals, polls, events, fired;

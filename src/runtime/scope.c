@@ -90,10 +90,12 @@ static void doom_tree(struct co *root)
     }
 }
 
+/* The final cancel may come while a slot goes from one coroutine to the next, whose birth then
+ * takes a part of the doom away again: only both flags together say that it is done. */
 void scope_doom(struct co *co)
 {
     spin_lock(&co->family_lock);
-    if (!co->doomed)
+    if (!co->doomed || !atomic_load_explicit(&co->cancelled, memory_order_relaxed))
         doom_tree(co);
     spin_unlock(&co->family_lock);
 }

@@ -89,6 +89,7 @@ void stack_arena_close(void)
         return;
     munmap((void *)stack_arena.base, stack_arena.size);
     munmap(pool.free, (size_t)stack_arena.max * sizeof(*pool.free));
+    memset(&pool, 0, sizeof(pool)); /* whoever asks now is at the limit */
     stack_arena = (struct stack_arena){0};
 }
 

@@ -1,0 +1,174 @@
+/* Work is not left alone: what becomes runnable is run soon, by whoever has time for it. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <weir/scope.h>
+
+#include "base/base.h"
+#include "check.h"
+#include "runtime/poller.h"
+#include "runtime/runtime.h"
+
+/* ---- surplus is shared ---- */
+
+enum { SLEEPERS = 64, WORK_NS = 2 * 1000 * 1000 };
+
+static int64_t wake_up_ns;
+static atomic_int working, working_max, members[2];
+
+static void note_working(void)
+{
+    int now = atomic_fetch_add(&working, 1) + 1, max = atomic_load(&working_max);
+    int64_t end = weir_now() + WORK_NS;
+
+    while (now > max && !atomic_compare_exchange_weak(&working_max, &max, now))
+        ;
+    while (weir_now() < end)
+        ;
+    atomic_fetch_sub(&working, 1);
+}
+
+/* Those whose timers are on one processor wake together, while the other one sleeps. */
+static void sleep_and_work(void *arg)
+{
+    unsigned group = runtime_processor_index();
+
+    atomic_fetch_add(&members[group], 1);
+    CHECK_EQ(weir_sleep(wake_up_ns + group * 500 * WEIR_MS - weir_now()), 0);
+    note_working();
+}
+
+static int sleep_together(void *arg)
+{
+    atomic_store(&working_max, 0);
+    wake_up_ns = weir_now() + 200 * WEIR_MS;
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < SLEEPERS; i++)
+            CHECK_EQ(weir_scope_go(s, "sleeper", sleep_and_work, NULL), 0);
+    }
+    CHECK(atomic_load(&working_max) > 1);
+    return 0;
+}
+
+static void timers_that_expire_together_are_shared(void)
+{
+    run_on(2, sleep_together, NULL);
+}
+
+/* ---- sockets get their turn ---- */
+
+enum { YIELDERS = 2000 };
+
+struct crowd {
+    atomic_bool over;
+    struct poll_fd *pf;
+    int64_t took_ns;
+};
+
+static void yield_until_over(void *arg)
+{
+    struct crowd *c = arg;
+
+    while (!atomic_load(&c->over))
+        CHECK_EQ(weir_yield(), 0);
+}
+
+static void wait_for_byte(void *arg)
+{
+    struct crowd *c = arg;
+    int64_t begin = weir_now();
+
+    WEIR_DEADLINE (begin + 2 * WEIR_S) {
+        CHECK_EQ(poll_fd_wait(c->pf, POLL_READ), 0);
+    }
+    c->took_ns = weir_now() - begin;
+    atomic_store(&c->over, true);
+}
+
+static int read_in_a_crowd(void *arg)
+{
+    struct crowd c = {0};
+    int pair[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    CHECK_EQ(poll_fd_new(pair[0], &c.pf), 0);
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < YIELDERS; i++)
+            CHECK_EQ(weir_scope_go(s, "yielder", yield_until_over, &c), 0);
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+        CHECK_EQ(weir_scope_go(s, "reader", wait_for_byte, &c), 0);
+        CHECK_EQ(write(pair[1], "x", 1), 1);
+    }
+    poll_fd_close(c.pf, false);
+    close(pair[1]);
+    return 0;
+}
+
+static void sockets_are_polled_while_the_global_queue_is_never_empty(void)
+{
+    run_on(1, read_in_a_crowd, NULL);
+    run_on(2, read_in_a_crowd, NULL);
+}
+
+/* ---- other threads ---- */
+
+enum { FOREIGN_THREADS = 3, FOREIGN_STARTS = 20000 / SLOWER };
+
+static void answer(void *arg)
+{
+    atomic_store((atomic_int *)arg, 1);
+}
+
+/* Each starts the next coroutine when the last one has run, so that the processors go to sleep all
+ * the time. What is left alone runs when a later start happens to wake somebody, so all of them end
+ * only if each wakes for itself. */
+static void *start_one_by_one(void *arg)
+{
+    for (int i = 0; i < FOREIGN_STARTS; i++) {
+        atomic_int answered = 0;
+        int64_t begin = weir_now();
+
+        CHECK_EQ(weir_go_foreign("answer", answer, &answered), 0);
+        while (!atomic_load(&answered)) {
+            CHECK(weir_now() - begin < 5 * WEIR_S);
+            sched_yield();
+        }
+    }
+    atomic_fetch_sub((atomic_int *)arg, 1);
+    return NULL;
+}
+
+static long join_thread(void *arg)
+{
+    pthread_t *threads = arg;
+
+    for (int i = 0; i < FOREIGN_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
+static int serve_foreign_threads(void *arg)
+{
+    pthread_t threads[FOREIGN_THREADS];
+    atomic_int left = FOREIGN_THREADS;
+
+    for (int i = 0; i < FOREIGN_THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, start_one_by_one, &left), 0);
+    CHECK_EQ(weir_blocking(join_thread, threads), 0);
+    CHECK_EQ(left, 0);
+    return 0;
+}
+
+static void every_foreign_start_wakes_a_sleeper(void)
+{
+    run_on_all(serve_foreign_threads, NULL);
+}
+
+static const struct test tests[] = {
+    TEST(timers_that_expire_together_are_shared),
+    TEST(sockets_are_polled_while_the_global_queue_is_never_empty),
+    TEST(every_foreign_start_wakes_a_sleeper),
+};
+RUN_TESTS(tests)
