@@ -36,17 +36,19 @@ struct weir_options {
 
 /* Starts the runtime, runs fn(arg) as the first coroutine, and returns its result when it returns;
  * coroutines still alive are then cancelled and joined. options may be NULL. Blocks the thread. One
- * runtime per process at a time. -ENOMEM, -EINVAL, -EBUSY when one runs already; -EDEADLK when all
- * coroutines wait and nothing can ever wake one. */
+ * runtime per process at a time. -ENOMEM, -EINVAL, -EMFILE, -EAGAIN (no threads), -EBUSY when one
+ * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (found only with one
+ * of the simulated worlds). Threads that are not of the runtime must be done with it, calls included
+ * that wake somebody, before fn returns. */
 WEIR_API int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *options);
 
 /* Starts fn(arg) as a coroutine that belongs to nobody; it inherits no deadline and no
- * cancellation. name is for dumps: a literal or text that outlives the coroutine, or NULL. 0,
- * -ENOMEM, -EAGAIN at coroutines_max. Does not park. Only from a coroutine; from other threads see
+ * cancellation. name is for dumps: a literal or text that outlives the coroutine, or NULL. 0, or
+ * -EAGAIN: coroutines_max are alive, or there is no memory for a stack. Does not park. Only from a coroutine; from other threads see
  * weir_go_foreign(). */
 WEIR_API int weir_go(const char *name, void (*fn)(void *arg), void *arg);
 
-/* The same from a thread that is not part of the runtime. */
+/* The same from a thread that is not part of the runtime, while that runs. */
 WEIR_API int weir_go_foreign(const char *name, void (*fn)(void *arg), void *arg);
 
 /* Lets others run. 0, or -ECANCELED / -ETIMEDOUT when the scope of the caller has ended. */
@@ -65,7 +67,8 @@ WEIR_API uint64_t weir_self_id(void);
 /* Runs fn(arg) on a thread that may block (getaddrinfo, fsync) and returns what it returned.
  * Threads are started as needed, up to 64, and end after 10 s without work; further calls queue.
  * The call cannot be interrupted once it runs: a deadline or cancellation is then reported by the
- * next call that parks. -ECANCELED / -ETIMEDOUT when it did not start. */
+ * next call that parks. -ECANCELED / -ETIMEDOUT when it did not start, -EAGAIN when there is no
+ * thread and none can be started. */
 WEIR_API long weir_blocking(long (*fn)(void *arg), void *arg) WEIR_PARKS;
 
 #endif

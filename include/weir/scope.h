@@ -62,7 +62,8 @@ WEIR_API void weir_scope_enter(struct weir_scope *s);
  * shielded: it always waits until the last child has ended. */
 WEIR_API void weir_scope_leave(struct weir_scope *s) WEIR_PARKS;
 
-/* Starts a child; it inherits deadline and cancellation. 0, -ENOMEM, -EAGAIN, -ECANCELED. */
+/* Starts a child; it inherits the caller's deadline and the scope's cancellation. 0, -EAGAIN (as
+ * weir_go()), -ECANCELED. Does not park. */
 WEIR_API int weir_scope_go(struct weir_scope *s, const char *name, void (*fn)(void *arg),
                            void *arg);
 /* Cancels everything inside the scope, its owner included. From any coroutine or thread that can

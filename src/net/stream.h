@@ -68,7 +68,8 @@ struct listener;
 
 int listener_open(const struct addr *a, int backlog, struct listener **ret);
 /* Accepts one. Parks until there is one. -EMFILE and the like are returned, not retried: the caller
- * pauses. -ECANCELED: cancelled, or closed by another coroutine while this one was parked here. */
+ * pauses. -ECANCELED: cancelled; or closed while parked here, which is for those who know that no
+ * connection comes at the same moment (others cancel the scope and wait first). */
 int listener_accept(struct listener *l, struct stream **ret) WEIR_PARKS;
 int listener_local(const struct listener *l, struct addr *ret);
 void listener_close(struct listener *l);

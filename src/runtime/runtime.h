@@ -26,10 +26,6 @@ unsigned runtime_processor_count(void);
  */
 uint64_t runtime_random(void);
 
-/* Wakes weir_main()'s runtime from a signal handler or foreign thread and starts fn(arg):
- * weir_go_foreign() is async-signal-unsafe, so signals go through here. */
-struct runtime_signal; /* see signal.h */
-
 struct runtime_stats {
     uint32_t coroutines_live;
     uint32_t coroutines_parked;
