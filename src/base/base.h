@@ -48,6 +48,14 @@
         take_p_;                                                                                   \
     })
 
+/* memset() to zero by the library, which has vectors for it: out of a size that it knows and finds
+ * large the compiler makes a string instruction that takes long to begin. */
+static inline void zero_bytes(void *p, size_t size)
+{
+    __asm__("" : "+r"(size));
+    memset(p, 0, size);
+}
+
 #define NOINLINE          __attribute__((noinline))
 #define NORETURN          __attribute__((noreturn))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))

@@ -26,7 +26,7 @@ static void empty_request(struct http_head *h)
 void exchange_begin(struct exchange *x, struct serving *s)
 {
     /* The heads stay as they are: they are large, and written before they are read. */
-    memset(x, 0, offsetof(struct exchange, vars));
+    zero_bytes(x, offsetof(struct exchange, vars));
     x->vars.count = 0;
     x->gateway = s->gateway;
     x->conn = s->conn;

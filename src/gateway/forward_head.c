@@ -15,21 +15,39 @@ static int done(const struct buf *out, struct str *ret)
     return out->overflow ? -ENOBUFS : 0;
 }
 
+static inline char *put(char *at, struct str s)
+{
+    if (s.len != 0)
+        memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
+
+/* The request line and Host, of which it is known beforehand whether there is room. */
+static void put_request_begin(struct exchange *x, struct buf *out)
+{
+    struct str host = x->forward_host.ptr != NULL ? x->forward_host : x->endpoint->host;
+    const struct str between = STR(" HTTP/1.1\r\nHost: ");
+    size_t need = x->request.method_text.len + x->path.len + x->query.len + host.len + between.len +
+                  sizeof(" ?\r\n");
+    char *at = out->ptr;
+
+    if (unlikely(need > out->cap)) {
+        out->overflow = true;
+        return;
+    }
+    at = put(put(at, x->request.method_text), STR(" "));
+    at = put(at, x->path);
+    if (x->query.ptr != NULL)
+        at = put(put(at, STR("?")), x->query);
+    at = put(put(put(at, between), host), STR("\r\n"));
+    out->len = (size_t)(at - out->ptr);
+}
+
 int forward_head_request(struct exchange *x, struct str *ret)
 {
     struct buf out = head_buf(x);
-    struct str host = x->forward_host.ptr != NULL ? x->forward_host : x->endpoint->host;
 
-    buf_puts(&out, x->request.method_text);
-    buf_putc(&out, ' ');
-    buf_puts(&out, x->path);
-    if (x->query.ptr != NULL) {
-        buf_putc(&out, '?');
-        buf_puts(&out, x->query);
-    }
-    buf_lit(&out, " HTTP/1.1\r\nHost: ");
-    buf_puts(&out, host);
-    buf_lit(&out, "\r\n");
+    put_request_begin(x, &out);
     h1_put_fields(&out, &x->request);
     h1_put_framing(&out, x->request.body, x->request.content_length);
     if (x->upgrade.ptr != NULL) {
