@@ -1,6 +1,7 @@
 /* Log records. */
 #include "base/log.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@ static struct {
     log_sink_fn *sink;
     log_clock_fn *clock;
     void *arg;
-    enum log_level min;
+    atomic_int min; /* changes while others log; the rest does not */
     bool plain;
 } log_state = {.min = LOG_INFO, .plain = true};
 
@@ -19,8 +20,13 @@ void log_setup(log_sink_fn *sink, log_clock_fn *clock, void *arg, enum log_level
     log_state.sink = sink;
     log_state.clock = clock;
     log_state.arg = arg;
-    log_state.min = min;
     log_state.plain = plain;
+    log_set_level(min);
+}
+
+void log_set_level(enum log_level min)
+{
+    atomic_store_explicit(&log_state.min, min, memory_order_relaxed);
 }
 
 struct str log_level_text(enum log_level level)
@@ -56,7 +62,7 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
     va_list ap;
     int n;
 
-    if (level < log_state.min)
+    if ((int)level < atomic_load_explicit(&log_state.min, memory_order_relaxed))
         return;
     va_start(ap, fmt);
     n = vsnprintf(msg, sizeof(msg), fmt, ap);

@@ -10,8 +10,12 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVEL_MAX };
 typedef void log_sink_fn(void *arg, enum log_level level, struct str line);
 typedef int64_t log_clock_fn(void *arg); /* nanoseconds since 1970 */
 
-/* sink NULL: standard error. clock NULL: no "ts" field. plain: "level event: msg" for people. */
+/* sink NULL: standard error. clock NULL: no "ts" field. plain: "level event: msg" for people. Not
+ * while others may log. */
 void log_setup(log_sink_fn *sink, log_clock_fn *clock, void *arg, enum log_level min, bool plain);
+
+/* What is below min is not logged. At any time. */
+void log_set_level(enum log_level min);
 
 /* event is a fixed word in snake_case that people grep for; the message tells the rest. Lines
  * longer than 2 KiB are cut. */

@@ -38,11 +38,6 @@ static int64_t wall_clock(void *arg)
     return world_wall_ns(world_real());
 }
 
-static void set_log(const struct lifecycle *lc, const struct config *c)
-{
-    log_setup(NULL, wall_clock, NULL, (enum log_level)c->log.level, lc->options.log_plain);
-}
-
 static void log_error_value(const char *event, const char *what, struct weir_error *e)
 {
     char text[512];
@@ -188,7 +183,7 @@ static int apply_reloaded(struct lifecycle *lc, struct config *next)
         log_error_value("reload_failed", "the old configuration stays", error);
         return rc;
     }
-    set_log(lc, next);
+    log_set_level((enum log_level)next->log.level);
     warn_of_restart(lc->started, next);
     log_info("reloaded", "%s: %u route%s, %u upstream%s", lc->options.config_path,
              next->route_count, PLURAL(next->route_count), next->upstream_count,
@@ -373,7 +368,7 @@ static int load_first(struct lifecycle *lc)
     diag_list_init(&diags);
     int rc = source_load_file(lc->options.config_path, &diags, &lc->config);
     if (rc == 0)
-        set_log(lc, lc->config);
+        log_set_level((enum log_level)lc->config->log.level);
     log_diags(&diags, lc->options.config_path);
     diag_list_done(&diags);
     return rc;

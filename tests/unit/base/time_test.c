@@ -103,6 +103,14 @@ static void log_lines_are_json_and_filtered(void **state)
     assert_string_equal(t.ptr, "{\"ts\":\"1994-11-06T08:49:37.000Z\",\"level\":\"warn\","
                                "\"event\":\"endpoint_down\",\"msg\":\"said \\\"no\\\"\"}\n");
     text_done(&t);
+    t = (struct text){0};
+    log_set_level(LOG_ERROR);
+    log_warn("endpoint_down", "not seen");
+    assert_int_equal(t.len, 0);
+    log_set_level(LOG_DEBUG);
+    log_debug("shown", "seen");
+    assert_int_not_equal(t.len, 0);
+    text_done(&t);
     log_setup(NULL, NULL, NULL, LOG_INFO, true);
 }
 
