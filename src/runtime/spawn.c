@@ -96,7 +96,11 @@ void spawn_free(struct m *m, struct co *co)
     stack_put(&m->p->stacks, co);
     if (unlikely(poller_has_starved()))
         poller_retry_starved(m);
-    stat_add(&m->p->ended, 1); /* last: while one takes the place of another, some live */
+    /* Last, and released: while one takes the place of another, some live; and who counts this end
+     * counts the start of what it has started. */
+    atomic_store_explicit(&m->p->ended,
+                          atomic_load_explicit(&m->p->ended, memory_order_relaxed) + 1,
+                          memory_order_release);
 }
 
 void spawn_discard(struct m *m, struct co *co)
@@ -107,10 +111,11 @@ void spawn_discard(struct m *m, struct co *co)
 
 uint32_t spawn_live_count(void)
 {
-    uint64_t started = atomic_load(&rt.foreign_started), ended = 0;
+    uint64_t started, ended = 0;
 
     for (unsigned i = 0; i < rt.p_count; i++)
         ended += atomic_load(&rt.ps[i]->ended);
+    started = atomic_load(&rt.foreign_started); /* all starts after all ends: never too few */
     for (unsigned i = 0; i < rt.p_count; i++)
         started += atomic_load(&rt.ps[i]->started);
     return (uint32_t)(started - ended);
