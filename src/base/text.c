@@ -287,10 +287,31 @@ static struct str json_escape(struct str s, char hex[static 6], size_t *ret_used
     return str_n(s.ptr, *ret_used);
 }
 
+/* The highest bit of every byte that is c; sums of seven bits do not carry. */
+static inline uint64_t bytes_equal(uint64_t v, unsigned char c)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t differs = v ^ c * ones;
+
+    return ~(((differs & 0x7f * ones) + 0x7f * ones) | differs) & 0x80 * ones;
+}
+
+/* True when all eight bytes may stand in a JSON string as they are. */
+static inline bool json_plain_word(uint64_t v)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t low = v & 0x7f * ones;
+    uint64_t control = ~(low + (0x80 - 0x20) * ones) | (low + 0x01 * ones) | v;
+
+    return ((control & 0x80 * ones) | bytes_equal(v, '"') | bytes_equal(v, '\\')) == 0;
+}
+
 static size_t json_plain_len(struct str s)
 {
     size_t i = 0;
 
+    while (i + 8 <= s.len && json_plain_word(load_word(s.ptr + i, 8)))
+        i += 8;
     while (i < s.len && s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f && s.ptr[i] != '"' && s.ptr[i] != '\\')
         i++;
     return i;

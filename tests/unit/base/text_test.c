@@ -124,6 +124,29 @@ static void compare_without_case_is_exact(void **state)
     }
 }
 
+/* Wherever it stands, a byte becomes what it becomes alone; text is looked at in words. */
+static void json_escapes_each_byte_in_every_place(void **state)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        char alone[8], one[1] = {(char)c};
+        struct buf escaped = buf_on(alone, sizeof(alone));
+
+        buf_put_json(&escaped, str_n(one, 1));
+        for (size_t at = 0; at < 20; at++) {
+            char in[20], out[64], want[64];
+            struct buf b = buf_on(out, sizeof(out)), w = buf_on(want, sizeof(want));
+
+            memset(in, 'x', sizeof(in));
+            in[at] = (char)c;
+            buf_put_json(&b, str_n(in, sizeof(in)));
+            buf_put(&w, "xxxxxxxxxxxxxxxxxxxx", at);
+            buf_puts(&w, buf_str(&escaped));
+            buf_put(&w, "xxxxxxxxxxxxxxxxxxxx", sizeof(in) - 1 - at);
+            assert_true(str_eq(buf_str(&b), buf_str(&w)));
+        }
+    }
+}
+
 static void lowering_is_what_it_is_for_each_byte(void **state)
 {
     for (unsigned first = 0; first < 256; first++) {
@@ -168,6 +191,7 @@ int main(void)
         cmocka_unit_test(text_stops_at_its_bound),
         cmocka_unit_test(compare_without_case_is_ascii_only),
         cmocka_unit_test(compare_without_case_is_exact),
+        cmocka_unit_test(json_escapes_each_byte_in_every_place),
         cmocka_unit_test(lowering_is_what_it_is_for_each_byte),
         cmocka_unit_test(numbers_are_written_in_full),
     };
