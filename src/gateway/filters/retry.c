@@ -5,14 +5,26 @@
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
 
+/* Of the attempt that failed. Where there is a pump, the head has been sent, and how much more is
+ * the pump's own business while it runs. */
+static uint64_t sent_bytes(const struct exchange *x)
+{
+    return pump_state(&x->pump) == PUMP_NONE ? x->pump.writer.sent_bytes : x->request.head_bytes;
+}
+
+/* A body that a pump has begun with may be in its hands in part. */
+static bool body_replayable(const struct exchange *x)
+{
+    return pump_state(&x->pump) == PUMP_NONE && (x->body_whole || x->request_body.received == 0);
+}
+
 /* The budget keeps retries from becoming load. What reached nobody has not been load yet, and a
  * kept connection that had gone is a matter of one fresh one: these are not held against it, or the
  * death of one endpoint of two would spend it at once and turn into errors. */
 static bool is_free(const struct exchange *x)
 {
     return x->failure == RETRY_CONNECT || x->failure == RETRY_REFUSED_LOCALLY ||
-           (x->failure == RETRY_CLOSED &&
-            (x->record.upstream_reused || x->pump.writer.sent_bytes == 0));
+           (x->failure == RETRY_CLOSED && (x->record.upstream_reused || sent_bytes(x) == 0));
 }
 
 static struct retry_decision decide(struct exchange *x, struct retry_budget *budget)
@@ -21,19 +33,17 @@ static struct retry_decision decide(struct exchange *x, struct retry_budget *bud
     struct retry_attempt a = {
         .failure = x->failure,
         .attempts = x->record.attempt_count,
-        .sent_bytes = x->pump.writer.sent_bytes,
+        .sent_bytes = sent_bytes(x),
         .idempotent = http_method_idempotent(x->request.method),
         .reused = x->record.upstream_reused,
         .response_started = x->interim_bytes != 0,
-        .body_replayable = x->body_whole || x->request_body.received == 0,
+        .body_replayable = body_replayable(x),
         .others = attempt_others(x),
         .now_ns = runtime_now_coarse(),
         .deadline_ns = x->deadline_ns,
         .random = runtime_random(),
     };
 
-    if (pump_state(&x->pump) != PUMP_NONE)
-        a.body_replayable = false; /* it may hold a piece in its hands */
     return retry_decide(&a, &u->retry, budget);
 }
 
