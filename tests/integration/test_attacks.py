@@ -383,3 +383,110 @@ def test_an_origin_that_says_408_to_an_idle_connection_is_trusted(through):
         assert get(weir.port).body == b"ok"
     assert len(origin.connections) == 2
     assert "endpoint_spoke_unasked" not in weir.errors()
+
+
+# -- bodies, upgrades and expectations out of step --
+
+def test_an_upload_that_the_origin_resets_is_a_502_and_ends_the_connection(through):
+    def cut(_, c):
+        c.recv(1000)
+        reset(c)
+
+    weir, _ = through(cut, config=TWO_WORKERS, read_body=False)
+    for _ in range(20):
+        c = Raw(weir.port)
+        c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 100000)
+        r = c.response()
+        assert r.status == 502 and r.get("Connection") == "close" and c.closed()
+    until(lambda: weir.metric_sum("weir_upstream_requests_in_flight") == 0, 5, "none is left")
+    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, 5, "none is left")
+
+
+def test_bytes_of_an_unread_body_are_no_request(through):
+    """The origin answers before the body; what the client still owes looks like a request."""
+    def early(_, c):
+        return OK
+
+    weir, origin = through(early, read_body=False)
+    c = Raw(weir.port)
+    c.send(b"POST /good HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (len(EVIL) + 1))
+    assert c.response().get("Connection") == "close"
+    c.send(EVIL)
+    assert c.closed()
+    assert [r.target for r in origin.requests] == ["/good"]
+
+
+def test_a_request_behind_a_refused_upgrade_is_one_request(through):
+    for status in (200, 400, 426):
+        weir, origin = through(lambda q, c, s=status: answer(s, q.target.encode()))
+        c = Raw(weir.port)
+        c.send(b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n"
+               b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert [c.response().body, c.response().body] == [b"/up", b"/next"]
+        assert [r.target for r in origin.requests] == ["/up", "/next"]
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 5\r\n\r\nhello", TE + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+def test_a_request_with_a_body_is_not_upgraded(through, rest):
+    def tunnel(request, c):
+        assert request.get("Upgrade") is None
+        c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+        return None
+
+    weir, _ = through(tunnel)
+    r = request_once(weir.port, b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                                b"Upgrade: foo\r\n" + rest)
+    assert r.status == 502 and r.get("X-Weir-Cause") == "http_upgrade_failed"
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(through):
+    """Resets in every phase: head, body, waiting, response, on two workers."""
+    def slow(request, c):
+        if request.target == "/wait":
+            recv_some(c)  # the gateway gives up when its client has gone, or at read_timeout
+            return None
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n")
+        while True:
+            c.sendall(b"x" * 100000)
+
+    weir, _ = through(slow, config=TWO_WORKERS)
+    parts = [b"G", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+             b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n",
+             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc",
+             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"]
+    for i in range(300):
+        c = Raw(weir.port)
+        c.send(parts[i % len(parts)])
+        if i % 4 == 0 and parts[i % len(parts)].startswith(b"GET / HTTP/1.1\r\nHost: a"):
+            recv_some(c.sock)
+        (reset if i % 2 else socket.socket.close)(c.sock)
+    for gauge in ("weir_requests_in_flight", "weir_upstream_requests_in_flight",
+                  "weir_connections", "weir_upstream_connections"):
+        until(lambda g=gauge: weir.metric_sum(g) == 0, 10, gauge)
+
+
+def test_a_slow_head_on_many_connections_does_not_delay_others(strict):
+    weir, _ = strict
+    slow = [Raw(weir.port) for _ in range(300)]
+    for c in slow:
+        c.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+    begun = time.monotonic()
+    for _ in range(20):
+        assert get(weir.port).status == 200
+    assert time.monotonic() - begun < 2
+    for c in slow:
+        reset(c.sock)
+
+
+def test_out_of_descriptors_the_gateway_rests_and_recovers(start, tmp_path):
+    origin = start(Origin, echo)
+    weir = start(Weir, ONE, origin=origin.port)
+    import resource
+    soft, hard = resource.prlimit(weir.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(weir.pid, resource.RLIMIT_NOFILE, (40, hard))
+    held = [socket.create_connection(("127.0.0.1", weir.port)) for _ in range(60)]
+    until(lambda: "accept_failed" in weir.errors(), 5, "it says so")
+    for s in held:
+        s.close()
+    until(lambda: get(weir.port).status == 200, 5, "it serves again")
+    assert weir.errors().count("accept_failed") < 20
