@@ -72,6 +72,7 @@ static inline void run_on_all(int (*fn)(void *arg), void *arg)
     run_on(1, fn, arg);
     run_on(2, fn, arg);
     run_on(4, fn, arg);
+    run_on(8, fn, arg);
 }
 
 #endif
