@@ -59,7 +59,7 @@ static void timers_that_expire_together_are_shared(void)
 
 /* ---- sockets get their turn ---- */
 
-enum { YIELDERS = 2000 };
+enum { YIELDERS = 600 }; /* more than a ring holds */
 
 struct crowd {
     atomic_bool over;
@@ -114,7 +114,7 @@ static void sockets_are_polled_while_the_global_queue_is_never_empty(void)
 
 /* ---- other threads ---- */
 
-enum { FOREIGN_THREADS = 3, FOREIGN_STARTS = 20000 / SLOWER };
+enum { FOREIGN_THREADS = 3, FOREIGN_STARTS = 4000 / SLOWER };
 
 static void answer(void *arg)
 {
