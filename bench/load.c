@@ -27,6 +27,7 @@ static const char usage[] =
     "  --window N         requests in flight at most (default: all connections)\n"
     "  --warmup N         requests made and not counted before the first run\n"
     "  --path PATH        what to ask for (/assets/catalogue.json?page=3)\n"
+    "  --plain            ask for / with no field but Host\n"
     "  --expect-bytes N   length of the body every answer must have (1024)\n"
     "  --hold             print a ready line, then obey lines on standard input:\n"
     "                     'run [WINDOW]' makes the requests, 'quit' or the end of input ends\n";
@@ -71,6 +72,7 @@ static struct options parse_options(int argc, char **argv)
         {"warmup", required_argument, NULL, 'n'},
         {"expect-bytes", required_argument, NULL, 'n'},
         {"path", required_argument, NULL, 'p'},
+        {"plain", no_argument, NULL, 'b'},
         {"idle", no_argument, NULL, 'i'},
         {"hold", no_argument, NULL, 'h'},
         {0},
@@ -83,6 +85,8 @@ static struct options parse_options(int argc, char **argv)
             *number_option(&o, known[i].name) = parse_count(known[i].name, optarg);
         else if (c == 'p')
             o.path = optarg;
+        else if (c == 'b')
+            o.path = NULL;
         else if (c == 'i')
             o.idle = true;
         else if (c == 'h')

@@ -296,17 +296,18 @@ void load_make(struct load *load, const struct load_run *run, struct load_result
     ret_result->duration_ns = clock_ns() - load->start_ns;
 }
 
+/* What a browser would send, or (path NULL) the least that is a request. */
 static void format_request(struct load *load, const char *path)
 {
+    static const char fields[] =
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0\r\n"
+        "Accept: application/json,text/html;q=0.9,*/*;q=0.8\r\n"
+        "Accept-Language: en-GB,en;q=0.5\r\n"
+        "Accept-Encoding: gzip, deflate\r\n";
     int len = snprintf(load->request, sizeof(load->request),
-                       "GET %s HTTP/1.1\r\n"
-                       "Host: shop.example.org\r\n"
-                       "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0\r\n"
-                       "Accept: application/json,text/html;q=0.9,*/*;q=0.8\r\n"
-                       "Accept-Language: en-GB,en;q=0.5\r\n"
-                       "Accept-Encoding: gzip, deflate\r\n"
-                       "\r\n",
-                       path);
+                       "GET %s HTTP/1.1\r\nHost: shop.example.org\r\n%s\r\n",
+                       path != NULL ? path : "/", path != NULL ? fields : "");
+
     if (len < 0 || (size_t)len >= sizeof(load->request))
         die("the path is too long");
     load->request_len = (size_t)len;

@@ -1,5 +1,6 @@
 /* The origin server of the proxy benchmark: answers every request on a keep-alive connection with
- * the same 200 response, and costs so little that the proxy in front of it stays the bottleneck.
+ * the same 200 response, and costs so little that the proxy in front of it stays the bottleneck. A
+ * request for "/" gets a head of three fields, any other one of eight.
  *
  *   origin ADDRESS:PORT [--body-bytes N] [--echo]
  *
@@ -34,23 +35,31 @@ struct origin {
     bool echo;
     char *response;
     size_t response_len;
+    char *plain; /* the same body behind a head of three fields */
+    size_t plain_len;
     char chunk[HEAD_MAX]; /* where requests are read when none is unfinished */
 };
 
-static char *make_response(const char *body, size_t body_len, size_t *ret_len)
+static const char head_format[] = "HTTP/1.1 200 OK\r\n"
+                                  "Server: origin\r\n"
+                                  "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+                                  "Content-Type: text/plain; charset=utf-8\r\n"
+                                  "Content-Length: %zu\r\n"
+                                  "Cache-Control: max-age=60\r\n"
+                                  "ETag: \"5f3c-61a2b4\"\r\n"
+                                  "Vary: Accept-Encoding\r\n"
+                                  "X-Request-Cost: 1\r\n"
+                                  "\r\n";
+static const char plain_format[] = "HTTP/1.1 200 OK\r\n"
+                                   "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+                                   "Content-Type: text/plain\r\n"
+                                   "Content-Length: %zu\r\n"
+                                   "\r\n";
+
+static char *make_response(const char *format, const char *body, size_t body_len, size_t *ret_len)
 {
-    static const char head_format[] = "HTTP/1.1 200 OK\r\n"
-                                      "Server: origin\r\n"
-                                      "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-                                      "Content-Type: text/plain; charset=utf-8\r\n"
-                                      "Content-Length: %zu\r\n"
-                                      "Cache-Control: max-age=60\r\n"
-                                      "ETag: \"5f3c-61a2b4\"\r\n"
-                                      "Vary: Accept-Encoding\r\n"
-                                      "X-Request-Cost: 1\r\n"
-                                      "\r\n";
     char head[sizeof(head_format) + 32];
-    size_t head_len = (size_t)snprintf(head, sizeof(head), head_format, body_len);
+    size_t head_len = (size_t)snprintf(head, sizeof(head), format, body_len);
     char *response = malloc(head_len + body_len);
 
     if (response == NULL)
@@ -107,10 +116,14 @@ static bool flush_unsent(struct client *client)
 
 static bool answer(struct origin *origin, struct client *client, const char *head, size_t head_len)
 {
+    static const char root[] = "GET / ";
+
+    if (!origin->echo && memcmp(head, root, sizeof(root) - 1) == 0)
+        return send_response(client, origin->plain, origin->plain_len);
     if (!origin->echo)
         return send_response(client, origin->response, origin->response_len);
     size_t len;
-    char *response = make_response(head, head_len, &len);
+    char *response = make_response(head_format, head, head_len, &len);
     bool alive = response != NULL && send_response(client, response, len);
     free(response);
     return alive;
@@ -262,9 +275,10 @@ int main(int argc, char **argv)
         die("no memory for a body of %zu bytes", body_bytes);
     for (size_t i = 0; i < body_bytes; i++)
         body[i] = (char)((i + 1) % 64 == 0 ? '\n' : 'a' + (int)(i % 26));
-    origin.response = make_response(body, body_bytes, &origin.response_len);
+    origin.response = make_response(head_format, body, body_bytes, &origin.response_len);
+    origin.plain = make_response(plain_format, body, body_bytes, &origin.plain_len);
     free(body);
-    if (origin.response == NULL)
+    if (origin.response == NULL || origin.plain == NULL)
         die("no memory for a body of %zu bytes", body_bytes);
     raise_file_limit();
     origin.listener = listen_on(&address);

@@ -64,24 +64,32 @@ def measure_syscalls(lab, subject, turn):
         return metrics
 
 
-def count_instructions(lab, subject, requests):
+def count_instructions(lab, subject, requests, shape):
     """Instructions of a whole life of the subject in which it served so many requests."""
     stem = os.path.join(lab.directory, f"callgrind-{subject.name}-{lab.next_number()}")
     pattern = f"{stem}.%p"
     with subject.start(lab, probes.callgrind_prefix(pattern)) as proxy, \
             Load(lab, proxy.port, "--connections", CONNECTIONS, "--warmup", CONNECTIONS,
-                 "--requests", requests) as load:
+                 "--requests", requests, *shape) as load:
         load.run()
         failed = load.failed
     return probes.callgrind_instructions(pattern), failed
 
 
-def measure_instructions(lab, subject, turn):
-    """User-space instructions per request: the difference of two lives of different length."""
+def instructions_per_request(lab, subject, turn, shape=()):
+    """The difference of two lives of different length: what starting costs cancels out."""
     short, long = turn.instruction_requests
-    few, failed_few = count_instructions(lab, subject, short)
-    many, failed_many = count_instructions(lab, subject, long)
-    return {"instructions": (many - few) / (long - short), "failed": failed_few + failed_many}
+    few, failed_few = count_instructions(lab, subject, short, shape)
+    many, failed_many = count_instructions(lab, subject, long, shape)
+    return (many - few) / (long - short), failed_few + failed_many
+
+
+def measure_instructions(lab, subject, turn):
+    """User-space instructions for the request of a browser, and for the plainest one."""
+    browser, failed_browser = instructions_per_request(lab, subject, turn)
+    plain, failed_plain = instructions_per_request(lab, subject, turn, ("--plain",))
+    return {"instructions": browser, "instructions_plain": plain,
+            "failed": failed_browser + failed_plain}
 
 
 def settled_memory(pids):

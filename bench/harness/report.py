@@ -13,7 +13,8 @@ COLUMNS = [
     ("busy", "core used", "{:.2f}"),
     ("syscalls", "socket calls/request", "{:.3f}"),
     ("syscalls_all", "all calls/request", "{:.3f}"),
-    ("instructions", "instructions/request", "{:.0f}"),
+    ("instructions_plain", "instructions/request, plain", "{:.0f}"),
+    ("instructions", "instructions/request, browser's", "{:.0f}"),
     ("instructions_hardware", "instructions/request, hardware", "{:.0f}"),
     ("idle_bytes", "bytes/idle connection", "{:.0f}"),
     ("p50_us", "p50 us at half load", "{:.0f}"),
@@ -26,7 +27,10 @@ COLUMNS = [
 # is within, the goal of the design where that is stricter, format.
 BUDGETS = [
     ("socket system calls per request", "syscalls", None, 4.1, True, 4.1, "{:.2f}"),
-    ("user-space instructions per request", "instructions", None, 8000, True, 8000, "{:.0f}"),
+    ("user-space instructions, plain request", "instructions_plain", None, 8000, True, 8000,
+     "{:.0f}"),
+    ("instructions, a browser's request, of nginx's", "instructions", "nginx", 0.4, True, 0.4,
+     "{:.2f} x"),
     ("CPU per request, of HAProxy's", "cpu_us", "haproxy", 1.0, False, 1.0, "{:.2f} x"),
     ("CPU per request, of nginx's", "cpu_us", "nginx", 1.0, False, 1.0, "{:.2f} x"),
     ("CPU per request, of the floor's", "cpu_us", "floor", 1.3, True, 1.2, "{:.2f} x"),
@@ -35,8 +39,8 @@ BUDGETS = [
 ]
 
 # Which of the measures a metric comes from; failures come from all.
-MEASURE_OF = {"syscalls": "syscalls", "instructions": "instructions", "cpu_us": "cpu",
-              "idle_bytes": "memory"}
+MEASURE_OF = {"syscalls": "syscalls", "instructions": "instructions",
+              "instructions_plain": "instructions", "cpu_us": "cpu", "idle_bytes": "memory"}
 
 
 def summary(values):
