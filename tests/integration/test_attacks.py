@@ -170,7 +170,8 @@ def test_a_client_cannot_say_who_it_is_behind_the_body(strict, name):
 
 def test_connection_cannot_take_away_what_the_gateway_answers_for(strict):
     weir, origin = strict
-    listed = "Host, Content-Length, Authorization, Cookie, X-Forwarded-For, X-Request-Id, Via, X-Hop"
+    listed = ("Host, Content-Length, Authorization, Cookie, X-Forwarded-For, X-Request-Id, Via, "
+              "X-Hop")
     r = request_once(weir.port, f"POST /listed HTTP/1.1\r\nHost: a\r\nConnection: {listed}\r\n"
                                 "Authorization: me\r\nCookie: c=1\r\nX-Hop: gone\r\n"
                                 "Content-Length: 5\r\n\r\nhello".encode())
@@ -269,7 +270,8 @@ def scripted_gateway(tmp_path_factory):
         said[0] = data
 
     origin = Origin(handler)
-    config = TWO_WORKERS.replace("health: off", "health: off\n    eject: off\n    retry: {attempts: 1}")
+    config = TWO_WORKERS.replace(
+        "health: off", "health: off\n    eject: off\n    retry: {attempts: 1}")
     weir = Weir(config, str(tmp_path_factory.mktemp("scripted")), origin=origin.port)
     yield weir, say
     weir.stop()
@@ -333,14 +335,6 @@ def test_fields_of_the_origins_connection_stay_there(scripted):
 
 
 # -- an origin that loses count --
-
-def behind(first, then):
-    """A handler that sends first at once and calls then(connection) afterwards."""
-    def handler(_, c):
-        c.sendall(first)
-        return then(c)
-    return handler
-
 
 def test_an_origin_that_speaks_unasked_is_asked_once_on_each_connection(through):
     idle = threading.Event()
@@ -426,11 +420,13 @@ def test_a_request_behind_a_refused_upgrade_is_one_request(through):
         assert [r.target for r in origin.requests] == ["/up", "/next"]
 
 
-@pytest.mark.parametrize("rest", [b"Content-Length: 5\r\n\r\nhello", TE + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("rest", [b"Content-Length: 5\r\n\r\nhello",
+                                  TE + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
 def test_a_request_with_a_body_is_not_upgraded(through, rest):
     def tunnel(request, c):
         assert request.get("Upgrade") is None
-        c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+        c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                  b"Upgrade: foo\r\n\r\n")
         return None
 
     weir, _ = through(tunnel)
