@@ -37,15 +37,15 @@ struct weir_options {
 /* Starts the runtime, runs fn(arg) as the first coroutine, and returns its result when it returns;
  * coroutines still alive are then cancelled and joined. options may be NULL. Blocks the thread. One
  * runtime per process at a time. -ENOMEM, -EINVAL, -EMFILE, -EAGAIN (no threads), -EBUSY when one
- * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (found only with one
- * of the simulated worlds). Threads that are not of the runtime must be done with it, calls included
- * that wake somebody, before fn returns. */
+ * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (found only with
+ * one of the simulated worlds). Threads that are not of the runtime must be done with it, calls
+ * included that wake somebody, before fn returns. */
 WEIR_API int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *options);
 
 /* Starts fn(arg) as a coroutine that belongs to nobody; it inherits no deadline and no
  * cancellation. name is for dumps: a literal or text that outlives the coroutine, or NULL. 0, or
- * -EAGAIN: coroutines_max are alive, or there is no memory for a stack. Does not park. Only from a coroutine; from other threads see
- * weir_go_foreign(). */
+ * -EAGAIN: coroutines_max are alive, or there is no memory for a stack. Does not park. Only from a
+ * coroutine; from other threads see weir_go_foreign(). */
 WEIR_API int weir_go(const char *name, void (*fn)(void *arg), void *arg);
 
 /* The same from a thread that is not part of the runtime, while that runs. */

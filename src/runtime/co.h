@@ -88,8 +88,8 @@ struct co {
     void *arg;
     const char *name;
     _Atomic(uint64_t) id;
-    const void *wait_object;        /* not to be followed: the wait may end, and it be freed */
-    uint64_t wait_for_id;           /* who held the mutex when the wait for it began, or 0 */
+    const void *wait_object; /* not to be followed: the wait may end, and it be freed */
+    uint64_t wait_for_id;    /* who held the mutex when the wait for it began, or 0 */
     int64_t wait_since_ns;
     uint8_t wait_reason;            /* enum wait_reason */
     int16_t cause;                  /* enum poll_watch_cause, or CO_PLAIN */

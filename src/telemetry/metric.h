@@ -65,8 +65,7 @@ void metric_put(struct metric *m);
 
 static inline atomic_uint_least64_t *metric_cells(const struct metric *m)
 {
-    return m->cells +
-           (size_t)(here_processor() & (METRIC_SHARDS - 1)) * METRIC_CHUNK_CELLS;
+    return m->cells + (size_t)(here_processor() & (METRIC_SHARDS - 1)) * METRIC_CHUNK_CELLS;
 }
 
 /* Counters and gauges. Any thread. */
