@@ -270,8 +270,7 @@ def scripted_gateway(tmp_path_factory):
         said[0] = data
 
     origin = Origin(handler)
-    config = TWO_WORKERS.replace(
-        "health: off", "health: off\n    eject: off\n    retry: {attempts: 1}")
+    config = TWO_WORKERS.replace("health: off", "health: off\n    eject: off")
     weir = Weir(config, str(tmp_path_factory.mktemp("scripted")), origin=origin.port)
     yield weir, say
     weir.stop()
