@@ -58,7 +58,7 @@ lint: ## formatting, layers, static checks
 .PHONY: format
 format: ## apply .clang-format to every file
 	@tools/deps.sh lint
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@find src include tests bench tools -name '*.c' -o -name '*.h' | xargs clang-format -i
 
 .PHONY: asan
 asan: ## unit and simulation tests under address and undefined-behaviour sanitizers
