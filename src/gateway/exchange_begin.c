@@ -179,7 +179,8 @@ static int admit(struct exchange *x)
     }
     if (body_max != 0 && x->request.body == HTTP_BODY_LENGTH &&
         x->request.content_length > body_max)
-        return refuse_and_close(x, CAUSE_BODY_TOO_LARGE, "Content-Length is beyond limits.body");
+        return refuse_and_close(x, CAUSE_BODY_TOO_LARGE,
+                                "Content-Length is beyond limits.body_size");
     rc = path_canonical(x->request.path, &x->arena, &x->path);
     if (rc == -EINVAL)
         return refuse_and_close(x, CAUSE_HTTP_REQUEST_ERROR, "the path has no safe form");

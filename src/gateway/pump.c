@@ -32,7 +32,7 @@ static void client_failed(struct exchange *x, int rc)
         detail = "the client stopped sending the body";
     } else if (rc == -EFBIG) {
         cause = CAUSE_BODY_TOO_LARGE;
-        detail = "more than limits.body";
+        detail = "more than limits.body_size";
     } else if (rc == -ECANCELED) {
         cause = CAUSE_NONE; /* whoever cancelled knows why */
         detail = NULL;
