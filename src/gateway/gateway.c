@@ -92,8 +92,7 @@ static int open_listeners(struct gateway *g, const struct config *c, struct list
         if (rc == 0)
             list_push_back(opened, &l->link);
         else
-            *ret_error =
-                weir_error_new(rc, "listen on " STR_FMT ": %s", STR_ARG(text), strerror(-rc));
+            *ret_error = weir_error_new(rc, "listen on " STR_FMT, STR_ARG(text));
     }
     return rc;
 }
@@ -123,8 +122,7 @@ static int start_listeners(struct gateway *g, struct list *opened, struct weir_e
         int rc = listening_start(l);
 
         if (rc < 0) {
-            *ret_error =
-                weir_error_new(rc, "accept on " STR_FMT ": %s", STR_ARG(l->text), strerror(-rc));
+            *ret_error = weir_error_new(rc, "accept on " STR_FMT, STR_ARG(l->text));
             return rc;
         }
         l->wanted = true;
@@ -200,6 +198,7 @@ static int apply(struct gateway *g, struct config *c, struct weir_error **ret_er
 {
     struct list opened = LIST_INIT(opened);
     struct generation *gen;
+    bool first = g->generation_number == 0;
     int rc = generation_compile(g, c, &gen, ret_error);
 
     if (rc < 0)
@@ -212,13 +211,19 @@ static int apply(struct gateway *g, struct config *c, struct weir_error **ret_er
         return rc;
     }
     gen->number = ++g->generation_number;
-    /* First the generation, then the doors: whoever comes in finds it. */
-    replace_generation(g, gen);
+    /* What can fail comes before the swap. Only the first generation goes before its doors, so that
+     * whoever comes in finds it; a failure then ends the gateway anyway. */
+    if (first)
+        replace_generation(g, gen);
     rc = start_listeners(g, &opened, ret_error);
     if (rc < 0) {
         close_listeners(g, &opened, false);
+        if (!first)
+            generation_free(gen);
         return rc;
     }
+    if (!first)
+        replace_generation(g, gen);
     close_listeners(g, &g->listenings, true);
     return 0;
 }
