@@ -32,7 +32,8 @@ test: ## unit, simulation and integration tests
 	@tools/test.sh $(BUILD)
 
 .PHONY: sim
-sim: build ## the simulated gateway under SEEDS=1000 seeds
+sim: $(BUILD)/build.ninja ## the simulated gateway under SEEDS=1000 seeds
+	@ninja -C $(BUILD) --quiet tests/sim/weir_sim
 	@$(BUILD)/tests/sim/weir_sim --seeds $(or $(SEED_FIRST),1) $(SEEDS)
 
 .PHONY: bench
