@@ -31,7 +31,7 @@ static int64_t wait_until(struct exchange *x)
 static int read_head(struct exchange *x, struct h1_refusal *refusal)
 {
     int64_t until_ns = wait_until(x);
-    int rc;
+    int rc = 0;
 
     for (;;) {
         WEIR_DEADLINE (until_ns) {

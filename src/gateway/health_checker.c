@@ -148,13 +148,20 @@ void health_checker_stop(struct health_checker *h)
     unref(h);
 }
 
+/* Absent and empty are two things. */
+static bool same_text(struct str a, struct str b)
+{
+    if (a.ptr == NULL || b.ptr == NULL)
+        return a.ptr == b.ptr;
+    return str_eq(a, b);
+}
+
 bool health_checker_same(const struct health_checker *h, const struct config_health *s)
 {
     const struct config_health *mine = h->settings;
 
-    return s->enabled && (s->path.ptr == NULL) == (mine->path.ptr == NULL) &&
-           str_eq(s->path, mine->path) && (s->host.ptr == NULL) == (mine->host.ptr == NULL) &&
-           str_eq(s->host, mine->host) && s->interval_ns == mine->interval_ns &&
-           s->timeout_ns == mine->timeout_ns && s->fall == mine->fall && s->rise == mine->rise &&
-           s->status_min == mine->status_min && s->status_max == mine->status_max;
+    return s->enabled && same_text(s->path, mine->path) && same_text(s->host, mine->host) &&
+           s->interval_ns == mine->interval_ns && s->timeout_ns == mine->timeout_ns &&
+           s->fall == mine->fall && s->rise == mine->rise && s->status_min == mine->status_min &&
+           s->status_max == mine->status_max;
 }
