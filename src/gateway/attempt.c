@@ -1,6 +1,7 @@
 /* The bookkeeping of attempts: see attempt.h. */
 #include "gateway/attempt.h"
 
+#include "base/assert.h"
 #include "gateway/gateway_impl.h"
 #include "runtime/here.h"
 
@@ -130,15 +131,17 @@ bool attempt_begin(struct exchange *x, bool same)
 
 void attempt_end(struct exchange *x)
 {
+    struct endpoint *e = x->endpoint;
     struct access_attempt *record;
     int64_t took_ns;
 
     if (!x->attempt_running)
         return;
+    ASSERT(e != NULL); /* attempt_begin() ran with one */
     x->attempt_running = false;
     took_ns = (x->end_ns != 0 ? x->end_ns : here_now_ns()) - x->attempt_start_ns;
-    atomic_fetch_sub_explicit(&x->endpoint->in_flight, 1, memory_order_relaxed);
-    metric_observe(x->endpoint->metrics.duration, took_ns);
+    atomic_fetch_sub_explicit(&e->in_flight, 1, memory_order_relaxed);
+    metric_observe(e->metrics.duration, took_ns);
     record = last_record(x);
     record->duration_ns = took_ns;
     record->outcome = x->attempt_cause;

@@ -144,6 +144,7 @@ bool exchange_finish(struct exchange *x, struct serving *s)
     if (x->generation != NULL && (x->source != RESPONSE_NONE || x->cause != CAUSE_NONE))
         record(x);
     if (again) {
+        ASSERT(x->generation != NULL); /* a response was sent whole */
         s->idle_ns = x->generation->config->client.idle_ns;
         h1_reader_next(x->reader);
     } else {
