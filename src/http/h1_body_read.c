@@ -25,7 +25,7 @@ ssize_t h1_body_next(struct h1_body *b, struct str *ret_piece)
             if (r != 0)
                 return r;
         }
-        n = h1_reader_fill(b->reader, false);
+        n = h1_reader_fill(b->reader);
         if (n < 0)
             return n;
     }

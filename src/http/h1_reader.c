@@ -26,7 +26,7 @@ static void make_room(struct h1_reader *r)
     }
 }
 
-ssize_t h1_reader_fill(struct h1_reader *r, bool later)
+ssize_t h1_reader_fill(struct h1_reader *r)
 {
     ssize_t n;
 
@@ -35,8 +35,7 @@ ssize_t h1_reader_fill(struct h1_reader *r, bool later)
     make_room(r);
     if (NEVER(r->end == r->cap))
         return -ENOBUFS;
-    n = later ? stream_read_later(r->stream, r->buf + r->end, r->cap - r->end)
-              : stream_read(r->stream, r->buf + r->end, r->cap - r->end);
+    n = stream_read(r->stream, r->buf + r->end, r->cap - r->end);
     if (n > 0)
         r->end += (uint32_t)n;
     else if (n == 0)
@@ -46,7 +45,7 @@ ssize_t h1_reader_fill(struct h1_reader *r, bool later)
 
 /* The parsed head now belongs to the message being served; 0. Otherwise reads more: 0 would be
  * the end, so this returns -EAGAIN when there is more to parse. */
-static int after_parse(struct h1_reader *r, ssize_t used, bool later)
+static int after_parse(struct h1_reader *r, ssize_t used)
 {
     ssize_t n;
 
@@ -57,7 +56,7 @@ static int after_parse(struct h1_reader *r, ssize_t used, bool later)
     }
     if (used != -EAGAIN)
         return (int)used;
-    n = h1_reader_fill(r, later);
+    n = h1_reader_fill(r);
     if (n > 0)
         return -EAGAIN;
     if (n < 0)
@@ -80,7 +79,7 @@ int h1_read_request(struct h1_reader *r, struct http_head *ret, struct h1_refusa
 
         if (r->start != r->end)
             used = h1_parse_request(unread(r), &scanned, r->limits, ret, ret_refusal);
-        result = after_parse(r, used, false);
+        result = after_parse(r, used);
     } while (result == -EAGAIN);
     return result;
 }
@@ -89,7 +88,6 @@ int h1_read_response(struct h1_reader *r, enum http_method request_method, struc
                      struct h1_refusal *ret_refusal)
 {
     uint32_t scanned = 0;
-    bool later = true;
     int result;
 
     do {
@@ -98,8 +96,7 @@ int h1_read_response(struct h1_reader *r, enum http_method request_method, struc
         if (r->start != r->end)
             used =
                 h1_parse_response(unread(r), &scanned, r->limits, request_method, ret, ret_refusal);
-        result = after_parse(r, used, later);
-        later = false;
+        result = after_parse(r, used);
     } while (result == -EAGAIN);
     return result;
 }

@@ -4,9 +4,8 @@
 
 #include "http/h1.h"
 
-/* Reads as much as there is room for behind the unread bytes, which may move to the floor. later:
- * the first read waits for the event. Bytes read; 0: the end (also r->eof); or what the stream
- * said. */
-ssize_t h1_reader_fill(struct h1_reader *r, bool later) WEIR_PARKS;
+/* Reads as much as there is room for behind the unread bytes, which may move to the floor. Bytes
+ * read; 0: the end (also r->eof); or what the stream said. */
+ssize_t h1_reader_fill(struct h1_reader *r) WEIR_PARKS;
 
 #endif
