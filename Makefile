@@ -1,6 +1,7 @@
 # A short front for Meson: `make help` lists what there is.
 BUILD ?= build
 MESON_FLAGS ?=
+RELEASE_FLAGS = --buildtype=release -Ddebug=true -Db_lto=true # what is installed and measured
 SEEDS ?= 1000
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
@@ -43,7 +44,7 @@ bench: bench-proxy ## all benchmarks
 bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
 	@tools/deps.sh build bench
 	@$(MAKE) --no-print-directory build BUILD=build-release \
-		MESON_FLAGS="--buildtype=release -Ddebug=true"
+		MESON_FLAGS="$(RELEASE_FLAGS)"
 	@bench/bench_proxy --build build-release $(BENCH)
 
 .PHONY: fuzz
@@ -79,7 +80,7 @@ cross: ## base, world and runtime for aarch64, unit tests under qemu-user
 .PHONY: install
 install: ## install below DESTDIR and the prefix of MESON_FLAGS (default /usr/local)
 	@$(MAKE) --no-print-directory build BUILD=build-release \
-		MESON_FLAGS="--buildtype=release -Ddebug=true"
+		MESON_FLAGS="$(RELEASE_FLAGS) $(MESON_FLAGS)"
 	@meson install -C build-release --no-rebuild
 
 .PHONY: clean

@@ -29,6 +29,7 @@ static const char usage[] =
     "  --path PATH        what to ask for (/assets/catalogue.json?page=3)\n"
     "  --plain            ask for / with no field but Host\n"
     "  --expect-bytes N   length of the body every answer must have (1024)\n"
+    "  --awake            poll instead of sleeping, so that no proxy pays for waking it\n"
     "  --hold             print a ready line, then obey lines on standard input:\n"
     "                     'run [WINDOW]' makes the requests, 'quit' or the end of input ends\n";
 
@@ -36,7 +37,7 @@ struct options {
     const char *target;
     const char *path;
     uint64_t connections, requests, seconds, rate, window, warmup, expect_bytes;
-    bool idle, hold;
+    bool idle, hold, awake;
 };
 
 static uint64_t *number_option(struct options *o, const char *name)
@@ -75,6 +76,7 @@ static struct options parse_options(int argc, char **argv)
         {"plain", no_argument, NULL, 'b'},
         {"idle", no_argument, NULL, 'i'},
         {"hold", no_argument, NULL, 'h'},
+        {"awake", no_argument, NULL, 'a'},
         {0},
     };
     struct options o = {
@@ -91,6 +93,8 @@ static struct options parse_options(int argc, char **argv)
             o.idle = true;
         else if (c == 'h')
             o.hold = true;
+        else if (c == 'a')
+            o.awake = true;
         else
             die("%s", usage);
     }
@@ -102,7 +106,7 @@ static struct options parse_options(int argc, char **argv)
 
 static struct load_run run_of(const struct options *o)
 {
-    struct load_run run = {.requests = UINT64_MAX, .rate = o->rate};
+    struct load_run run = {.requests = UINT64_MAX, .rate = o->rate, .awake = o->awake};
 
     run.window = o->window > 0 ? o->window : o->connections;
     if (o->idle)

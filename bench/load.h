@@ -26,6 +26,7 @@ struct load_run {
     uint64_t rate;       /* due so many a second; 0: as fast as they are answered */
     uint64_t window;     /* in flight at most */
     int64_t duration_ns; /* begin none later than this; 0: no limit of time */
+    bool awake;          /* poll without sleeping */
 };
 
 struct load_result {

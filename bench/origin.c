@@ -2,11 +2,13 @@
  * the same 200 response, and costs so little that the proxy in front of it stays the bottleneck. A
  * request for "/" gets a head of three fields, any other one of eight.
  *
- *   origin ADDRESS:PORT [--body-bytes N] [--echo]
+ *   origin ADDRESS:PORT [--body-bytes N] [--echo] [--awake]
  *
- * --echo answers with the request's head as the body, which shows a test what a proxy sent. */
+ * --echo answers with the request's head as the body, which shows a test what a proxy sent.
+ * --awake yields instead of sleeping, so that no proxy pays for waking this process. */
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,7 @@ struct origin {
     int epoll_fd;
     int listener;
     bool echo;
+    bool awake;
     char *response;
     size_t response_len;
     char *plain; /* the same body behind a head of three fields */
@@ -234,7 +237,9 @@ static void run_origin(struct origin *origin)
     struct epoll_event events[EVENTS_MAX];
 
     for (;;) {
-        int count = epoll_wait(origin->epoll_fd, events, EVENTS_MAX, -1);
+        int count = epoll_wait(origin->epoll_fd, events, EVENTS_MAX, origin->awake ? 0 : -1);
+        if (count == 0)
+            sched_yield();
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == NULL)
                 accept_clients(origin);
@@ -246,8 +251,10 @@ static void run_origin(struct origin *origin)
 
 static size_t parse_options(int argc, char **argv, struct origin *origin)
 {
-    static const struct option options[] = {
-        {"body-bytes", required_argument, NULL, 'b'}, {"echo", no_argument, NULL, 'e'}, {0}};
+    static const struct option options[] = {{"body-bytes", required_argument, NULL, 'b'},
+                                            {"echo", no_argument, NULL, 'e'},
+                                            {"awake", no_argument, NULL, 'a'},
+                                            {0}};
     size_t body_bytes = BODY_BYTES_DEFAULT;
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -255,11 +262,13 @@ static size_t parse_options(int argc, char **argv, struct origin *origin)
             body_bytes = parse_count("--body-bytes", optarg);
         else if (c == 'e')
             origin->echo = true;
+        else if (c == 'a')
+            origin->awake = true;
         else
             exit(2);
     }
     if (optind != argc - 1)
-        die("usage: origin ADDRESS:PORT [--body-bytes N] [--echo]");
+        die("usage: origin ADDRESS:PORT [--body-bytes N] [--echo] [--awake]");
     return body_bytes;
 }
 

@@ -17,7 +17,7 @@ class Turn:
     def __init__(self, quick):
         self.cpu_seconds = 1
         # CPU is what a busy machine disturbs most, and short turns taken often even that out.
-        self.passes = {"cpu": 1 if quick else 3}
+        self.passes = {"cpu": 1 if quick else 5}
         self.syscall_requests = 10000 if quick else 30000
         self.instruction_requests = (1000, 3000) if quick else (1500, 4500)
         self.latency_seconds = 1 if quick else 3
@@ -26,7 +26,8 @@ class Turn:
 
 def steady_load(lab, port, *options):
     """A load whose connections are open and warm; nothing moves until it is told to run."""
-    return Load(lab, port, "--connections", CONNECTIONS, "--warmup", WARMUP_REQUESTS, *options)
+    return Load(lab, port, "--awake", "--connections", CONNECTIONS, "--warmup", WARMUP_REQUESTS,
+                *options)
 
 
 def measure_cpu(lab, subject, turn):
