@@ -15,6 +15,17 @@ static const char *const reason_text[WAIT_REASON_MAX] = {
     [WAIT_SCOPE] = "children",
     [WAIT_BLOCKING] = "blocking call",
     [WAIT_SIGNAL] = "signal",
+    [WAIT_SELECT] = "select",
+    [WAIT_SEMAPHORE] = "semaphore",
+    [WAIT_RWMUTEX_READ] = "rwmutex (read)",
+    [WAIT_RWMUTEX_WRITE] = "rwmutex (write)",
+    [WAIT_COND] = "condition",
+    [WAIT_ONCE] = "once",
+    [WAIT_FLIGHT] = "single flight",
+    [WAIT_POOL] = "room in a pool",
+    [WAIT_FUTURE] = "future",
+    [WAIT_FD] = "file descriptor",
+    [WAIT_PROCESSOR] = "processor",
 };
 
 /* Others may run meanwhile: each line is true of some moment, not all of the same. */
