@@ -4,6 +4,8 @@
 
 #include <weir/chan.h>
 #include <weir/error.h>
+#include <weir/future.h>
+#include <weir/pool.h>
 #include <weir/runtime.h>
 #include <weir/scope.h>
 #include <weir/sync.h>
