@@ -5,9 +5,12 @@
 #include <weir/chan.h>
 #include <weir/error.h>
 #include <weir/future.h>
+#include <weir/http.h>
+#include <weir/net.h>
 #include <weir/pool.h>
 #include <weir/runtime.h>
 #include <weir/scope.h>
+#include <weir/signal.h>
 #include <weir/sync.h>
 
 #endif
