@@ -4,6 +4,7 @@
 
 #include <weir/chan.h>
 #include <weir/error.h>
+#include <weir/explore.h>
 #include <weir/future.h>
 #include <weir/http.h>
 #include <weir/net.h>

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/hash.h"
+#include "runtime/explore.h"
 #include "runtime/runq.h"
 #include "runtime/sanitize.h"
 #include "runtime/stack.h"
