@@ -13,6 +13,14 @@
  *         weir_scope_go(s, "pump", pump, &down);
  *     }                                            // both have ended here
  *
+ * Children that can fail: the first error cancels the others.
+ *
+ *     WEIR_SCOPE(s) {
+ *         weir_scope_try(s, "left", fetch, &left);    // int fetch(void *arg)
+ *         weir_scope_try(s, "right", fetch, &right);
+ *         r = weir_scope_wait(s);                     // 0, or the first error
+ *     }
+ *
  * Leaving either block with break, return or goto is fine; the cleanup runs (and, for a scope,
  * joins after cancelling; running off the end of the block joins without cancelling). Cancellation
  * is sticky: once a scope is cancelled, every call that parks inside it returns -ECANCELED at once.
@@ -66,6 +74,16 @@ WEIR_API void weir_scope_leave(struct weir_scope *s) WEIR_PARKS;
  * weir_go()), -ECANCELED. Does not park. */
 WEIR_API int weir_scope_go(struct weir_scope *s, const char *name, void (*fn)(void *arg),
                            void *arg);
+/* The same for a function with a result: the first negative one becomes the error of the scope and
+ * cancels everything inside it, siblings and owner. (So does a child that panics, however started,
+ * with -ENOTRECOVERABLE.) */
+WEIR_API int weir_scope_try(struct weir_scope *s, const char *name, int (*fn)(void *arg),
+                            void *arg);
+/* The first error of a child so far, or 0. Does not park. */
+WEIR_API int weir_scope_error(struct weir_scope *s);
+/* Waits until all children have ended and returns the scope's first error, or 0. Shielded, as
+ * leaving is: deadline and cancellation reach the children, and so end the wait. */
+WEIR_API int weir_scope_wait(struct weir_scope *s) WEIR_PARKS;
 /* Cancels everything inside the scope, its owner included. From any coroutine or thread that can
  * be sure that the scope has not been left. Idempotent. Does not park. */
 WEIR_API void weir_scope_cancel(struct weir_scope *s);

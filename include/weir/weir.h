@@ -3,15 +3,19 @@
 #define WEIR_WEIR_H
 
 #include <weir/chan.h>
+#include <weir/counter.h>
 #include <weir/error.h>
 #include <weir/explore.h>
+#include <weir/flight.h>
 #include <weir/future.h>
 #include <weir/http.h>
 #include <weir/net.h>
 #include <weir/pool.h>
 #include <weir/runtime.h>
 #include <weir/scope.h>
+#include <weir/select.h>
 #include <weir/signal.h>
 #include <weir/sync.h>
+#include <weir/timer.h>
 
 #endif
