@@ -26,12 +26,32 @@
 
 struct world;
 
+/* A coroutine that has kept a processor's thread to itself for long without saying so (see
+ * weir_block_enter()): it computes without weir_checkpoint(), or sits in a call that blocks. */
+struct weir_hog {
+    uint64_t id;
+    const char *name;
+    int64_t held_ns;           /* for how long until now; give or take 10 ms */
+    char state;                /* of its thread: R computes, S sleeps, D waits for a disk, ? */
+    const char *text;          /* the whole report, lines, as stderr would show it */
+    const void *const *frames; /* code addresses, innermost first; may be none */
+    size_t frame_count;
+};
+
+/* Called on a thread that is not one of the coroutines' and must be back soon. What hog points to
+ * is gone afterwards. */
+typedef void weir_hog_fn(const struct weir_hog *hog, void *arg);
+
 struct weir_options {
     size_t size;             /* sizeof(struct weir_options); fields may be added at the end */
-    unsigned workers;        /* processors; 0: as many as the CPU affinity allows */
+    unsigned workers;        /* see weir_set_workers(); 0: follow the machine */
     size_t stack_bytes;      /* per coroutine, virtual; 0: 256 KiB */
     uint32_t coroutines_max; /* 0: 1,048,576 */
     struct world *world;     /* NULL: the real one (others exist inside weir's own tree) */
+    int64_t hog_ns;          /* who holds a thread so long is reported, and again after ten times
+                                as long; 0: 100 ms; negative: never */
+    weir_hog_fn *hog_fn;     /* takes the reports; NULL: they go to stderr */
+    void *hog_arg;
 };
 
 /* Starts the runtime, runs fn(arg) as the first coroutine, and returns its result when it returns;
@@ -70,5 +90,39 @@ WEIR_API uint64_t weir_self_id(void);
  * next call that parks. -ECANCELED / -ETIMEDOUT when it did not start, -EAGAIN when there is no
  * thread and none can be started. */
 WEIR_API long weir_blocking(long (*fn)(void *arg), void *arg) WEIR_PARKS;
+
+/* The same in place, for calls that seldom block, or not for long: between the two the caller's
+ * thread does not count as one that runs coroutines, so that after some 20 us to 10 ms, if others
+ * want to run, another thread does. No call that parks between them, and no second enter. The exit
+ * may let others run first; it returns nothing, and cancellation is for the next call. Nothing
+ * happens outside of coroutines.
+ *
+ * A call that blocks without a word costs others little more: the runtime finds out after 10 to
+ * 15 ms, lets another thread go on, and reports the place (struct weir_hog). */
+WEIR_API void weir_block_enter(void);
+WEIR_API void weir_block_exit(void) WEIR_PARKS;
+
+/* How many threads run coroutines at a time. weir_set_workers(n) changes it while the runtime runs,
+ * from any thread; it takes effect within milliseconds. 0, the default: as many as the process's
+ * CPU affinity allows, or fewer if its control group has a smaller CPU quota (rounded up); changes
+ * of these are followed. At most 256; more are as good as 256. -ENOTSUP in the simulated world,
+ * -ESRCH when no runtime runs. Threads on their way out may add to the number for a moment, and so
+ * do those that are stuck (weir_block_enter() and struct weir_hog). */
+WEIR_API int weir_set_workers(unsigned n);
+/* The number wanted now. 0: no runtime runs. */
+WEIR_API unsigned weir_workers(void);
+
+/* What weir_checkpoint() consists of. */
+WEIR_API_DATA unsigned weir_checkpoint_wanted;
+WEIR_API bool weir_checkpoint_slow(void) WEIR_PARKS;
+
+/* For long computations, now and then: lets others run if the caller has run for 5 to 10 ms, and
+ * tells whether its scope has ended (cancelled, or past its deadline), if late: it costs one load
+ * while there is nothing to do. False outside of coroutines. */
+static inline bool weir_checkpoint(void)
+{
+    return __builtin_expect(__atomic_load_n(&weir_checkpoint_wanted, __ATOMIC_RELAXED) != 0, 0) &&
+           weir_checkpoint_slow();
+}
 
 #endif

@@ -4,9 +4,11 @@
 #define WEIR_VISIBILITY_H
 
 #ifdef __cplusplus
-#define WEIR_API extern "C" __attribute__((visibility("default")))
+#define WEIR_API      extern "C" __attribute__((visibility("default")))
+#define WEIR_API_DATA extern "C" __attribute__((visibility("default")))
 #else
-#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_API      __attribute__((visibility("default")))
+#define WEIR_API_DATA extern __attribute__((visibility("default")))
 #endif
 
 #endif
