@@ -1,0 +1,122 @@
+/* The breaker's window.
+ *
+ * Over a time: ten slices of two words, each with the number of its slice beside its counts, so
+ * that the first call of a slice replaces what stood there ten slices ago by the same CAS that
+ * counts it, and no sweep is needed. Over a number of calls: one bit a call under a short lock. (A
+ * packed sum with concurrent evictions can borrow from its neighbour.) */
+#include "policy/window.h"
+
+#include "policy/atomic.h"
+
+enum {
+    SLICES = 10,
+    NUMBER_BITS = 20, /* number of the slice, above two counts of 22 bits */
+    COUNT_BITS = 22,
+    COUNT_MAX = (1 << COUNT_BITS) - 1,
+    NUMBER_MASK = (1 << NUMBER_BITS) - 1,
+};
+
+static uint64_t slice_at(const struct weir_breaker *b, int64_t age_ns)
+{
+    int64_t slice_ns = (b->options_.window_ns + SLICES - 1) / SLICES;
+
+    return age_ns > 0 ? (uint64_t)age_ns / (uint64_t)slice_ns : 0;
+}
+
+static unsigned number_of(uint64_t word)
+{
+    return (unsigned)(word >> (2 * COUNT_BITS));
+}
+
+/* Saturates: four million calls a slice. */
+static void slice_add(uint64_t *word, uint64_t slice, bool second)
+{
+    uint64_t old = relaxed_load(word), new;
+
+    do {
+        uint64_t fresh = (slice & NUMBER_MASK) << (2 * COUNT_BITS);
+        uint64_t base = number_of(old) == (slice & NUMBER_MASK) ? old : fresh;
+
+        new = base;
+        if ((base & COUNT_MAX) != COUNT_MAX)
+            new += 1 + (second ? UINT64_C(1) << COUNT_BITS : 0);
+    } while (!cas(word, &old, new));
+}
+
+static struct window_counts sum_slices(const struct weir_breaker *b, uint64_t now)
+{
+    uint64_t from = relaxed_load(&b->window_.from_);
+    struct window_counts c = {0};
+
+    for (uint64_t age = 0; age < SLICES && age <= now && now - age >= from; age++) {
+        uint64_t slice = now - age;
+        const uint64_t *words = b->window_.slices_[slice % SLICES];
+        uint64_t calls = relaxed_load(&words[0]), slow = relaxed_load(&words[1]);
+
+        if (number_of(calls) == (slice & NUMBER_MASK)) {
+            c.calls += (uint32_t)(calls & COUNT_MAX);
+            c.failures += (uint32_t)(calls >> COUNT_BITS & COUNT_MAX);
+        }
+        if (number_of(slow) == (slice & NUMBER_MASK))
+            c.slow += (uint32_t)(slow & COUNT_MAX);
+    }
+    return c;
+}
+
+static void set_bit(uint64_t *words, uint32_t i, bool on, uint32_t *count)
+{
+    uint64_t bit = UINT64_C(1) << (i % 64), *word = &words[i / 64];
+
+    *count += on;
+    *count -= (*word & bit) != 0;
+    *word = on ? *word | bit : *word & ~bit;
+}
+
+static void add_call(struct weir_breaker *b, bool failed, bool slow)
+{
+    word_lock(&b->window_.lock_);
+    set_bit(b->window_.failed_, b->window_.next_, failed, &b->window_.failures_);
+    set_bit(b->window_.slow_, b->window_.next_, slow, &b->window_.slows_);
+    b->window_.next_ = (b->window_.next_ + 1) % b->options_.window_calls;
+    b->window_.calls_ = MIN(b->window_.calls_ + 1, b->options_.window_calls);
+    word_unlock(&b->window_.lock_);
+}
+
+void window_add(struct weir_breaker *b, int64_t age_ns, bool failed, bool slow)
+{
+    uint64_t now;
+    uint64_t *words;
+
+    if (b->options_.window_calls != 0) {
+        add_call(b, failed, slow);
+        return;
+    }
+    now = slice_at(b, age_ns);
+    words = b->window_.slices_[now % SLICES];
+    slice_add(&words[0], now, failed);
+    if (slow)
+        slice_add(&words[1], now, false);
+}
+
+struct window_counts window_counts(const struct weir_breaker *b, int64_t age_ns)
+{
+    if (b->options_.window_calls == 0)
+        return sum_slices(b, slice_at(b, age_ns));
+    return (struct window_counts){relaxed_load(&b->window_.calls_),
+                                  relaxed_load(&b->window_.failures_),
+                                  relaxed_load(&b->window_.slows_)};
+}
+
+void window_clear(struct weir_breaker *b, int64_t age_ns)
+{
+    uint64_t now = slice_at(b, age_ns);
+
+    word_lock(&b->window_.lock_);
+    relaxed_store(&b->window_.from_, now);
+    for (int i = 0; i < 2; i++)
+        relaxed_store(&b->window_.slices_[now % SLICES][i], 0);
+    for (int i = 0; i < 16; i++)
+        b->window_.failed_[i] = b->window_.slow_[i] = 0;
+    b->window_.next_ = b->window_.calls_ = b->window_.failures_ = b->window_.slows_ = 0;
+    word_unlock(&b->window_.lock_);
+}
