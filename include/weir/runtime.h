@@ -52,6 +52,8 @@ struct weir_options {
                                 as long; 0: 100 ms; negative: never */
     weir_hog_fn *hog_fn;     /* takes the reports; NULL: they go to stderr */
     void *hog_arg;
+    bool panic_aborts;   /* a panic that nobody recovers ends the process (weir/panic.h) */
+    bool contain_faults; /* SIGSEGV, SIGBUS, SIGFPE and SIGILL in user code are panics (there) */
 };
 
 /* Starts the runtime, runs fn(arg) as the first coroutine, and returns its result when it returns;

@@ -10,6 +10,7 @@
 #include <weir/future.h>
 #include <weir/http.h>
 #include <weir/net.h>
+#include <weir/panic.h>
 #include <weir/pool.h>
 #include <weir/runtime.h>
 #include <weir/scope.h>
