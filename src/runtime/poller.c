@@ -115,12 +115,15 @@ int poll_fd_new(int sock, struct poll_fd **ret)
 {
     struct poll_fd *pf = take_free();
     unsigned turn = atomic_fetch_add_explicit(&rt.next_poller, 1, memory_order_relaxed);
+    struct p *home;
     int r;
 
     if (pf == NULL)
         return -ENOMEM;
     pf->sock = sock;
-    pf->processor = (uint16_t)(turn % rt.p_count);
+    home = rt.homes[turn % sched_workers()];
+    pf->processor = (uint16_t)home->place.processor;
+    atomic_store_explicit(&home->has_sockets, true, memory_order_relaxed);
     atomic_store_explicit(&pf->word[POLL_READ], 0, memory_order_relaxed);
     atomic_store_explicit(&pf->word[POLL_WRITE], 0, memory_order_release);
     sanitize_send(pf);
@@ -151,26 +154,40 @@ static void close_dir(struct poll_fd *pf, enum poll_dir dir)
         park_wake(w & ~(uint64_t)PF_FLAGS, RESULT_CLOSED);
 }
 
-void poll_fd_close(struct poll_fd *pf, bool reset)
+static void unregister(struct poll_fd *pf)
 {
-    struct p *p;
-    struct poll_fd *next;
-
-    if (pf == NULL)
-        return;
-    p = rt.ps[pf->processor];
     close_dir(pf, POLL_READ);
     close_dir(pf, POLL_WRITE);
     timer_cancel(&pf->timer);
-    world_poller_remove(rt.world, p->poller, pf->sock);
+    world_poller_remove(rt.world, rt.ps[pf->processor]->poller, pf->sock);
+}
+
+static void retire(struct poll_fd *pf)
+{
+    struct p *p = rt.ps[pf->processor];
+    struct poll_fd *next = atomic_load(&p->retired);
+
+    do {
+        pf->next = next; /* taken as a whole only, so there is no ABA */
+    } while (!atomic_compare_exchange_weak(&p->retired, &next, pf));
+}
+
+void poll_fd_close(struct poll_fd *pf, bool reset)
+{
+    if (pf == NULL)
+        return;
+    unregister(pf);
     if (reset)
         world_reset(rt.world, pf->sock);
     else
         world_close(rt.world, pf->sock);
-    next = atomic_load(&p->retired);
-    do {
-        pf->next = next; /* taken as a whole only, so there is no ABA */
-    } while (!atomic_compare_exchange_weak(&p->retired, &next, pf));
+    retire(pf);
+}
+
+void poll_fd_release(struct poll_fd *pf)
+{
+    unregister(pf);
+    retire(pf);
 }
 
 /* ---- watches ---- */
@@ -253,7 +270,7 @@ void poll_fd_watch(struct poll_fd *pf, const char *name, poll_watch_fn *fn, void
     pf->watch_fn = fn;
     pf->watch_arg = arg;
     if (deadline_ns != NS_NEVER)
-        timer_arm(&m->p->wheel, &pf->timer, deadline_ns, (uint64_t)seq << 32 | TICKET_WATCH);
+        timer_arm(m->p->wheel, &pf->timer, deadline_ns, (uint64_t)seq << 32 | TICKET_WATCH);
     do {
         if ((w & (PF_READY | PF_HUP)) != 0) {
             atomic_fetch_and(&pf->word[POLL_READ], ~(uint64_t)PF_READY);
@@ -349,14 +366,16 @@ void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
         raise_dir(m, pf, POLL_WRITE, PF_READY); /* else it would change nothing: see there */
 }
 
-/* Takes our ticket out again, unless an event has. */
-static void withdraw(_Atomic(uint64_t) *word, co_ticket ticket)
+/* Takes our ticket out again. False: an event has. */
+static bool withdraw(_Atomic(uint64_t) *word, co_ticket ticket)
 {
     uint64_t w = atomic_load(word);
 
-    while ((w & ~(uint64_t)PF_FLAGS) == ticket && (w & PF_WATCHED) == 0 &&
-           !atomic_compare_exchange_weak(word, &w, w & PF_FLAGS))
-        ;
+    while ((w & ~(uint64_t)PF_FLAGS) == ticket && (w & PF_WATCHED) == 0) {
+        if (atomic_compare_exchange_weak(word, &w, w & PF_FLAGS))
+            return true;
+    }
+    return false;
 }
 
 int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir)
@@ -391,6 +410,45 @@ int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir)
     if (unlikely(r < 0 && r != -EBADF))
         withdraw(word, ticket);
     return r;
+}
+
+/* Puts the ticket where the next event finds it. False: one is there already; it is consumed. */
+static bool deposit(_Atomic(uint64_t) *word, co_ticket ticket)
+{
+    uint64_t w = atomic_load(word);
+
+    do {
+        if ((w & (PF_READY | PF_HUP | PF_CLOSED)) != 0) {
+            atomic_fetch_and(word, ~(uint64_t)PF_READY);
+            return false;
+        }
+        ASSERT(w == 0);
+    } while (!atomic_compare_exchange_weak(word, &w, ticket));
+    return true;
+}
+
+int poll_fd_wait_any(struct poll_fd *pf, unsigned dirs)
+{
+    struct co *co = co_self();
+    co_ticket ticket;
+    int r = co_check(co);
+    int came = 0;
+
+    if (r < 0)
+        return r;
+    ticket = park_prepare(co, WAIT_FD, pf, 0);
+    for (int dir = POLL_READ; dir <= POLL_WRITE; dir++) {
+        if ((dirs & 1U << dir) != 0 && !deposit(&pf->word[dir], ticket))
+            came |= 1 << dir;
+    }
+    if (came != 0)
+        co_claim(co, co->seq, RESULT_WOKEN); /* or an event of the other direction has */
+    r = park(co, NS_NEVER, NULL);
+    for (int dir = POLL_READ; dir <= POLL_WRITE; dir++) {
+        if ((dirs & 1U << dir) != 0 && !withdraw(&pf->word[dir], ticket))
+            came |= 1 << dir;
+    }
+    return came != 0 ? came : r;
 }
 
 void poll_fd_clear(struct poll_fd *pf, enum poll_dir dir)

@@ -53,6 +53,10 @@ int poll_fd_sock(const struct poll_fd *pf);
  * straight on to the read that returns 0 or the error. (Do not wait again after that.) */
 int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir) WEIR_PARKS;
 
+/* The same for a set of directions (1 << POLL_READ | 1 << POLL_WRITE): until there has been an event
+ * for one of them. Returns those that had one. */
+int poll_fd_wait_any(struct poll_fd *pf, unsigned dirs) WEIR_PARKS;
+
 /* Forgets events that came before now. Only right immediately before the system call; never after
  * it. It is never needed: without it, an event that an optimistic call has used up costs one more
  * -EAGAIN later. A load when there is nothing to forget. Does not park. */
@@ -85,5 +89,8 @@ bool poll_fd_unwatch_run(struct poll_fd *pf);
 /* Unregisters, wakes waiters with -EBADF, recycles. Closes the socket through the world (reset:
  * with a reset instead of a clean end). No watch may be pending. */
 void poll_fd_close(struct poll_fd *pf, bool reset);
+
+/* The same, but the socket stays open: it is somebody else's. */
+void poll_fd_release(struct poll_fd *pf);
 
 #endif

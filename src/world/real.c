@@ -1,4 +1,5 @@
 /* The real world: the clocks, chance and sockets of Linux. Its poller is in real_poll.c. */
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -129,6 +130,13 @@ static int real_accept(struct world *w, int listener, struct addr *ret_peer)
     if (ret_peer != NULL)
         *ret_peer = peer;
     return sock;
+}
+
+int real_dup(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return copy >= 0 ? copy : -errno;
 }
 
 static int real_connect(struct world *w, const struct addr *a)

@@ -11,4 +11,7 @@ int real_poller_remove(struct world_poller *p, int sock);
 int real_poll(struct world_poller *p, struct world_event *events, int max, int64_t timeout_ns);
 void real_poller_wake(struct world_poller *p);
 
+/* A second descriptor of the same open file, to be closed with world_close(). */
+int real_dup(int fd);
+
 #endif
