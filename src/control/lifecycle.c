@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <weir/signal.h>
+
 #include "base/duration.h"
 #include "base/log.h"
 #include "control/admin.h"
@@ -16,7 +18,6 @@
 #include "export/process.h"
 #include "gateway/gateway.h"
 #include "runtime/runtime.h"
-#include "runtime/signal.h"
 #include "telemetry/cause.h"
 
 #define VIEW_BYTES_MAX (64 * MIB)
@@ -263,7 +264,7 @@ static void report_stopping(void *arg)
 static void watch_second_signal(void *arg)
 {
     for (;;) {
-        int signo = runtime_signal_wait();
+        int signo = weir_signal_wait();
 
         if (signo < 0)
             return;
@@ -304,7 +305,7 @@ static void stop_gracefully(struct lifecycle *lc, int signo)
 static int serve_signals(struct lifecycle *lc)
 {
     for (;;) {
-        int signo = runtime_signal_wait();
+        int signo = weir_signal_wait();
 
         switch (signo) {
         case SIGHUP:
@@ -384,7 +385,7 @@ int lifecycle_run(const struct lifecycle_options *o)
         return EXIT_FAILURE;
     lc.started = config_ref(lc.config);
     raise_fd_limit(lc.config);
-    runtime_signal_block();
+    weir_signal_block();
     const struct weir_options options = {.size = sizeof(options), .workers = lc.config->workers};
     rc = weir_main(serve, &lc, &options);
     config_unref(lc.config);

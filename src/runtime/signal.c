@@ -1,5 +1,5 @@
 /* A thread that does nothing but sigwait(), and the coroutine it wakes. */
-#include "runtime/signal.h"
+#include <weir/signal.h>
 
 #include <signal.h>
 
@@ -23,7 +23,7 @@ static void signal_set(sigset_t *set)
     sigaddset(set, SIGUSR1);
 }
 
-void runtime_signal_block(void)
+void weir_signal_block(void)
 {
     sigset_t set;
 
@@ -63,7 +63,7 @@ static int start_taker(void)
     return 0;
 }
 
-int runtime_signal_wait(void)
+int weir_signal_wait(void)
 {
     struct co *co = co_self();
     int r;

@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <weir/signal.h>
+
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/demo/terminal.h"
 #include "cli/demo_yaml.h"
 #include "export/process.h"
-#include "runtime/signal.h"
 
 #define GATEWAY_PORT 8080
 #define ADMIN_PORT   9900
@@ -130,7 +131,7 @@ static void watch_signals(void *arg)
     struct demo *d = arg;
     int signo;
 
-    while ((signo = runtime_signal_wait()) > 0) {
+    while ((signo = weir_signal_wait()) > 0) {
         if (signo == SIGUSR1)
             continue;
         if (signo == SIGQUIT)
@@ -270,7 +271,7 @@ static int run_in_runtime(struct demo_options *o)
         return EXIT_FAILED;
     d->options = *o;
     log_setup(NULL, NULL, NULL, LOG_ERROR, true);
-    runtime_signal_block();
+    weir_signal_block();
     if (load_config(d) == 0)
         code = weir_main(serve_demo, d, &runtime);
     if (code < 0)

@@ -6,12 +6,12 @@
 
 #include <weir/chan.h>
 #include <weir/scope.h>
+#include <weir/signal.h>
 #include <weir/sync.h>
 
 #include "base/base.h"
 #include "check.h"
 #include "runtime/runtime.h"
-#include "runtime/signal.h"
 
 enum { STARTS = 300 };
 
@@ -183,19 +183,19 @@ static void no_thread_is_left_when_main_has_returned(void)
 static int take_signals(void *arg)
 {
     WEIR_DEADLINE (weir_now() + WEIR_MS) {
-        CHECK_EQ(runtime_signal_wait(), -ETIMEDOUT);
+        CHECK_EQ(weir_signal_wait(), -ETIMEDOUT);
     }
     kill(getpid(), SIGHUP);
-    CHECK_EQ(runtime_signal_wait(), SIGHUP);
+    CHECK_EQ(weir_signal_wait(), SIGHUP);
     kill(getpid(), SIGTERM);
     CHECK_EQ(weir_sleep(5 * WEIR_MS), 0); /* it comes while nobody waits */
-    CHECK_EQ(runtime_signal_wait(), SIGTERM);
+    CHECK_EQ(weir_signal_wait(), SIGTERM);
     return 0;
 }
 
 static void signals_arrive_as_events(void)
 {
-    runtime_signal_block();
+    weir_signal_block();
     run_on(1, take_signals, NULL);
     run_on(2, take_signals, NULL);
 }
