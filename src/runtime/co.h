@@ -70,10 +70,11 @@ struct m;
 /* How the first function of a coroutine is called. */
 union co_fn {
     void (*plain)(void *arg);
+    int (*result)(void *arg);
     poll_watch_fn *watch;
 };
 
-enum { CO_PLAIN = -1 }; /* cause of a coroutine that is not a fired watch */
+enum { CO_PLAIN = -1, CO_RESULT = -2 }; /* cause of a coroutine that is not a fired watch */
 
 /* What a processor tells the coroutines on it (here.h). Its thread writes it. */
 struct place {
@@ -103,7 +104,7 @@ struct co {
     uint64_t wait_for_id;    /* who held the mutex when the wait for it began, or 0 */
     int64_t wait_since_ns;
     uint8_t wait_reason;            /* enum wait_reason */
-    int16_t cause;                  /* enum poll_watch_cause, or CO_PLAIN */
+    int16_t cause;                  /* enum poll_watch_cause, or CO_... */
     uint16_t budget;                /* operations left before it must let others run */
     int64_t deadline_ns;            /* in force now */
     int64_t inherited_ns;           /* given at birth */

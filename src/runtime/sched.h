@@ -228,6 +228,9 @@ void switch_bounds(struct m *m);
 
 /* scope.c */
 void scope_child_ended(struct co *co);
+/* What the function of a child has returned, before it ends: the first negative one (or
+ * -ENOTRECOVERABLE for a panic) becomes the scope's error and cancels what is in it. */
+void scope_child_result(struct co *co, int result);
 /* Cancels a coroutine for good, with all scopes it has opened. */
 void scope_doom(struct co *co);
 

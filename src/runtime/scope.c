@@ -15,6 +15,7 @@ struct __attribute__((may_alias)) scope {
     struct list children;
     co_ticket joiner; /* the owner's wait for count to become 0, or 0 */
     uint32_t count;
+    int error; /* of the first child that failed */
     bool cancelled;
 };
 _Static_assert(sizeof(struct scope) <= offsetof(struct weir_scope, done), "struct weir_scope");
@@ -41,6 +42,7 @@ static void doom_one(struct co *co)
     for (struct scope *s = co->scopes; s != NULL; s = s->outer)
         s->cancelled = true;
     atomic_store(&co->cancelled, true);
+    monitor_want_checkpoints();
     interrupt(co);
 }
 
@@ -124,6 +126,16 @@ void weir_scope_enter(struct weir_scope *ws)
     spin_unlock(&co->family_lock);
 }
 
+/* Under the owner's lock, which it gives up while it waits. */
+static void join_shielded(struct scope *s, struct co *co)
+{
+    while (s->count > 0) {
+        s->joiner = park_prepare(co, WAIT_SCOPE, s, PARK_SHIELDED);
+        park(co, NS_NEVER, &co->family_lock);
+        spin_lock(&co->family_lock);
+    }
+}
+
 void weir_scope_leave(struct weir_scope *ws)
 {
     struct scope *s = scope_of(ws);
@@ -133,11 +145,7 @@ void weir_scope_leave(struct weir_scope *ws)
     spin_lock(&co->family_lock);
     if (!ws->done)
         doom_children(s);
-    while (s->count > 0) {
-        s->joiner = park_prepare(co, WAIT_SCOPE, s, PARK_SHIELDED);
-        park(co, NS_NEVER, &co->family_lock);
-        spin_lock(&co->family_lock);
-    }
+    join_shielded(s, co);
     co->scopes = s->outer;
     atomic_store_explicit(&co->cancelled, co->doomed || (s->outer != NULL && s->outer->cancelled),
                           memory_order_relaxed);
@@ -169,15 +177,39 @@ int weir_scope_join(struct weir_scope *ws)
     return r;
 }
 
-int weir_scope_go(struct weir_scope *ws, const char *name, void (*fn)(void *arg), void *arg)
+int weir_scope_wait(struct weir_scope *ws)
 {
     struct scope *s = scope_of(ws);
+    struct co *co = s->owner;
+    int error;
+
+    ASSERT(co == co_self());
+    spin_lock(&co->family_lock);
+    join_shielded(s, co);
+    error = s->error;
+    spin_unlock(&co->family_lock);
+    return error;
+}
+
+int weir_scope_error(struct weir_scope *ws)
+{
+    struct scope *s = scope_of(ws);
+    int error;
+
+    spin_lock(&s->owner->family_lock);
+    error = s->error;
+    spin_unlock(&s->owner->family_lock);
+    return error;
+}
+
+static int start_child(struct scope *s, const char *name, union co_fn fn, void *arg, int cause)
+{
     struct co *self = co_self(), *owner = s->owner;
     struct co *child;
     bool cancelled;
 
     ASSERT(self != NULL);
-    child = spawn(self->m, name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
+    child = spawn(self->m, name, fn, arg, cause);
     if (child == NULL)
         return -EAGAIN;
     child->deadline_ns = child->inherited_ns = self->deadline_ns;
@@ -195,6 +227,16 @@ int weir_scope_go(struct weir_scope *ws, const char *name, void (*fn)(void *arg)
     }
     sched_ready_next(self->m, child);
     return 0;
+}
+
+int weir_scope_go(struct weir_scope *ws, const char *name, void (*fn)(void *arg), void *arg)
+{
+    return start_child(scope_of(ws), name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
+}
+
+int weir_scope_try(struct weir_scope *ws, const char *name, int (*fn)(void *arg), void *arg)
+{
+    return start_child(scope_of(ws), name, (union co_fn){.result = fn}, arg, CO_RESULT);
 }
 
 /* The last thing a child does with the scope is to unlock; the owner takes the lock before it
@@ -216,20 +258,41 @@ void scope_child_ended(struct co *co)
         park_wake(joiner, RESULT_WOKEN);
 }
 
+/* Under the owner's lock. */
+static void cancel_scope(struct scope *s)
+{
+    struct co *owner = s->owner;
+
+    if (s->cancelled)
+        return;
+    for (struct scope *inner = owner->scopes; inner != s; inner = inner->outer)
+        doom_children(inner);
+    doom_children(s);
+    atomic_store(&owner->cancelled, true);
+    interrupt(owner);
+}
+
 void weir_scope_cancel(struct weir_scope *ws)
 {
     struct scope *s = scope_of(ws);
-    struct co *owner = s->owner;
 
-    spin_lock(&owner->family_lock);
-    if (!s->cancelled) {
-        for (struct scope *inner = owner->scopes; inner != s; inner = inner->outer)
-            doom_children(inner);
-        doom_children(s);
-        atomic_store(&owner->cancelled, true);
-        interrupt(owner);
+    spin_lock(&s->owner->family_lock);
+    cancel_scope(s);
+    spin_unlock(&s->owner->family_lock);
+}
+
+void scope_child_result(struct co *co, int result)
+{
+    struct scope *s = co->parent;
+
+    if (result >= 0 || s == NULL)
+        return;
+    spin_lock(&s->owner->family_lock);
+    if (s->error == 0) {
+        s->error = result;
+        cancel_scope(s);
     }
-    spin_unlock(&owner->family_lock);
+    spin_unlock(&s->owner->family_lock);
 }
 
 bool weir_cancelled(void)

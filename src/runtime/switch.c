@@ -86,6 +86,8 @@ NORETURN void co_main(struct co *co)
     switch_after(co->m);
     if (co->cause == CO_PLAIN)
         co->fn.plain(co->arg);
+    else if (co->cause == CO_RESULT)
+        scope_child_result(co, co->fn.result(co->arg));
     else
         co->fn.watch(co->arg, (enum poll_watch_cause)co->cause);
     spawn_ended(co);
