@@ -99,6 +99,7 @@ struct co {
     union co_fn fn;
     void *arg;
     const char *name;
+    const void *born_at; /* in the caller of weir_go() or the like; NULL: a fired watch */
     _Atomic(uint64_t) id;
     const void *wait_object; /* not to be followed: the wait may end, and it be freed */
     uint64_t wait_for_id;    /* who held the mutex when the wait for it began, or 0 */

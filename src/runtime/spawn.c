@@ -67,6 +67,7 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
     co->fn = fn;
     co->arg = arg;
     co->name = name != NULL ? name : "";
+    co->born_at = NULL;
     co->cause = (int16_t)cause;
     if (p != NULL) {
         set_id(co, ++p->next_id * rt.p_count + p->place.processor);
@@ -121,12 +122,14 @@ uint32_t spawn_live_count(void)
     return (uint32_t)(started - ended);
 }
 
-static int start(struct m *m, const char *name, void (*fn)(void *arg), void *arg)
+static int start(struct m *m, const char *name, void (*fn)(void *arg), void *arg,
+                 const void *born_at)
 {
     struct co *co = spawn(m, name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
 
     if (co == NULL)
         return -EAGAIN;
+    co->born_at = born_at;
     sched_ready_next(m, co);
     return 0;
 }
@@ -134,12 +137,12 @@ static int start(struct m *m, const char *name, void (*fn)(void *arg), void *arg
 int weir_go(const char *name, void (*fn)(void *arg), void *arg)
 {
     ASSERT(co_self() != NULL); /* from other threads: weir_go_foreign() */
-    return start(co_self()->m, name, fn, arg);
+    return start(co_self()->m, name, fn, arg, (char *)__builtin_return_address(0) - 1);
 }
 
 int weir_go_foreign(const char *name, void (*fn)(void *arg), void *arg)
 {
-    return start(m_current(), name, fn, arg);
+    return start(m_current(), name, fn, arg, (char *)__builtin_return_address(0) - 1);
 }
 
 const char *weir_self_name(void)
