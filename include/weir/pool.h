@@ -18,11 +18,16 @@
  * There are no idle workers: a worker is started when a job comes and fewer run than may, and ends
  * when the queue is empty. A start costs what waking a sleeping worker would, a pool at rest
  * costs nothing, and changing the number of workers needs no negotiation. A job takes no memory but
- * its place in the queue's ring. */
+ * its place in the queue's ring. A job that waits for another of the same pool can wait forever:
+ * all workers may be doing so. */
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
 
 #include <weir/future.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct weir_pool;
 
@@ -74,9 +79,10 @@ WEIR_API int weir_pool_try_go(struct weir_pool *p, long (*fn)(void *arg), void *
 WEIR_API int weir_offload(long (*fn)(void *arg), void *arg,
                           void (*done)(void *arg, long result)) WEIR_PARKS;
 
-/* Submits fn(arg) and waits for its result. 0 and the result, or an error as above. Ends with the
- * caller's scope: -ECANCELED or -ETIMEDOUT at once when the job had not begun, else when it has
- * heeded its own cancellation and returned; so arg may be on the caller's stack. */
+/* Submits fn(arg) and waits for its result: 0 and the result, or an error as above. When the
+ * caller's scope ends first: -ECANCELED or -ETIMEDOUT at once if the job has not begun; else the
+ * job is cancelled, and when it has returned, this does with its result (the scope's end is then
+ * reported by the next call that parks). So arg may be on the caller's stack. */
 WEIR_API int weir_pool_call(struct weir_pool *p, long (*fn)(void *arg), void *arg,
                             long *ret_result) WEIR_PARKS;
 
@@ -134,5 +140,9 @@ struct weir_pool_stats {
 
 /* Fills *ret up to ret->size, which the caller sets. From any coroutine or thread. */
 WEIR_API void weir_pool_get_stats(struct weir_pool *p, struct weir_pool_stats *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
