@@ -43,6 +43,8 @@
 #ifndef WEIR_PANIC_H
 #define WEIR_PANIC_H
 
+#include <errno.h>
+
 #include <weir/runtime.h>
 
 #ifdef __cplusplus
