@@ -8,20 +8,12 @@
 #include <errno.h>
 
 #include "policy/atomic.h"
+#include "policy/bucket.h"
 
-enum { UNITS_PER_NS = 16, RATE_BITS = 2, RATE_MASK = 3 };
-enum bucket_kind { LIMITED, UNLIMITED, NO_REFILL };
+#define YEAR_NS  (INT64_C(365) * 24 * 3600 * NS_PER_SEC)
+#define STEP_MAX ((uint64_t)(100 * YEAR_NS / 365) * UNITS_PER_NS)
 
-#define YEAR_NS     (INT64_C(365) * 24 * 3600 * NS_PER_SEC)
-#define STEP_MAX    ((uint64_t)(100 * YEAR_NS / 365) * UNITS_PER_NS)
-#define RETRY_NEVER INT64_MAX
-
-struct bucket_rate {
-    uint64_t step, depth;
-    enum bucket_kind kind;
-};
-
-static int compile(const struct weir_rate *rate, struct bucket_rate *ret)
+int bucket_compile(const struct weir_rate *rate, struct bucket_rate *ret)
 {
     unsigned __int128 period;
 
@@ -67,15 +59,10 @@ static uint64_t units_at(const struct weir_bucket *b, int64_t now_ns)
     return now_ns <= b->birth_ns_ ? 0 : (uint64_t)(now_ns - b->birth_ns_) * UNITS_PER_NS;
 }
 
-static int64_t ns_up(uint64_t units)
-{
-    return (int64_t)((units + UNITS_PER_NS - 1) / UNITS_PER_NS);
-}
-
 int weir_bucket_init(struct weir_bucket *b, const struct weir_rate *rate, int64_t now_ns)
 {
     struct bucket_rate r;
-    int error = compile(rate, &r);
+    int error = bucket_compile(rate, &r);
 
     if (error != 0)
         return error;
@@ -84,9 +71,7 @@ int weir_bucket_init(struct weir_bucket *b, const struct weir_rate *rate, int64_
     return 0;
 }
 
-/* The word after n events at now, when the bucket may go ahead of its depth by so many units. 0,
- * or -EAGAIN with the units to wait in *ret_wait (UINT64_MAX: for ever). */
-static int advance(const struct bucket_rate *r, uint64_t word, uint64_t now, uint32_t n,
+int bucket_advance(const struct bucket_rate *r, uint64_t word, uint64_t now, uint32_t n,
                    uint64_t ahead, uint64_t *ret_word, uint64_t *ret_wait)
 {
     uint64_t tat = word >> RATE_BITS, cost, next;
@@ -115,11 +100,6 @@ static int advance(const struct bucket_rate *r, uint64_t word, uint64_t now, uin
     return 0;
 }
 
-static int64_t retry_after_ns(uint64_t wait)
-{
-    return wait == UINT64_MAX ? RETRY_NEVER : ns_up(wait);
-}
-
 static int take(struct weir_bucket *b, uint32_t n, uint64_t ahead, uint64_t now, uint64_t *ret_word,
                 uint64_t *ret_wait)
 {
@@ -127,7 +107,7 @@ static int take(struct weir_bucket *b, uint32_t n, uint64_t ahead, uint64_t now,
 
     for (;;) {
         struct bucket_rate r = rate_of(b, word);
-        int error = advance(&r, word, now, n, ahead, ret_word, ret_wait);
+        int error = bucket_advance(&r, word, now, n, ahead, ret_word, ret_wait);
 
         if (unlikely(error != 0)) {
             /* The rate that was read belongs to the word only if that still stands. */
@@ -149,7 +129,7 @@ int weir_bucket_take(struct weir_bucket *b, uint32_t n, int64_t now_ns, int64_t 
     int error = take(b, n, 0, units_at(b, now_ns), &word, &wait);
 
     if (unlikely(error != 0) && ret_retry_after_ns != NULL)
-        *ret_retry_after_ns = retry_after_ns(wait);
+        *ret_retry_after_ns = bucket_retry_after_ns(wait);
     return error;
 }
 
@@ -164,10 +144,10 @@ int weir_bucket_reserve(struct weir_bucket *b, uint32_t n, int64_t max_wait_ns, 
     error = take(b, n, ahead, units_at(b, now_ns), &word, &wait);
     if (error != 0) {
         if (ret_retry_after_ns != NULL)
-            *ret_retry_after_ns = retry_after_ns(wait == UINT64_MAX ? wait : wait - ahead);
+            *ret_retry_after_ns = bucket_retry_after_ns(wait == UINT64_MAX ? wait : wait - ahead);
         return error;
     }
-    *ret = (struct weir_reservation){.at_ns = now_ns + ns_up(wait), .stamp_ = word, .n_ = n};
+    *ret = (struct weir_reservation){.at_ns = now_ns + bucket_ns(wait), .stamp_ = word, .n_ = n};
     return 0;
 }
 
@@ -200,8 +180,8 @@ static uint64_t fill_of(const struct bucket_rate *r, uint64_t word, uint64_t now
     return used < r->depth ? r->depth - used : 0;
 }
 
-static uint64_t moved(const struct bucket_rate *from, const struct bucket_rate *to, uint64_t word,
-                      uint64_t now)
+uint64_t bucket_move(const struct bucket_rate *from, const struct bucket_rate *to, uint64_t word,
+                     uint64_t now)
 {
     uint64_t from_step = from->kind == LIMITED ? from->step : 1;
     uint64_t to_step = to->kind == LIMITED ? to->step : 1;
@@ -220,7 +200,7 @@ int weir_bucket_set(struct weir_bucket *b, const struct weir_rate *rate, int64_t
 {
     uint64_t now = units_at(b, now_ns), word, to_word;
     struct bucket_rate from, to;
-    int error = compile(rate, &to);
+    int error = bucket_compile(rate, &to);
 
     if (error != 0)
         return error;
@@ -229,7 +209,7 @@ int weir_bucket_set(struct weir_bucket *b, const struct weir_rate *rate, int64_t
     from = rate_of(b, word);
     put_rate(b, (word + 1) & RATE_MASK, &to);
     do
-        to_word = moved(&from, &to, word, now) << RATE_BITS | ((word + 1) & RATE_MASK);
+        to_word = bucket_move(&from, &to, word, now) << RATE_BITS | ((word + 1) & RATE_MASK);
     while (!cas(&b->word_, &word, to_word));
     word_unlock(&b->lock_);
     return 0;
