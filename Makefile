@@ -38,7 +38,7 @@ sim: $(BUILD)/build.ninja ## the simulated gateway under SEEDS=1000 seeds
 	@$(BUILD)/tests/sim/weir_sim --seeds $(or $(SEED_FIRST),1) $(SEEDS)
 
 .PHONY: bench
-bench: bench-proxy ## all benchmarks
+bench: bench-proxy bench-runtime ## all benchmarks
 
 .PHONY: bench-proxy
 bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
@@ -46,6 +46,14 @@ bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
 	@$(MAKE) --no-print-directory build BUILD=build-release \
 		MESON_FLAGS="$(RELEASE_FLAGS)"
 	@bench/bench_proxy --build build-release $(BENCH)
+
+.PHONY: bench-runtime
+bench-runtime: ## weir's coroutines beside Go, Boost.Fiber, libuv and plain C
+	@tools/deps.sh build bench
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="$(RELEASE_FLAGS)"
+	@ninja -C build-release --quiet bench-runtime-programs
+	@bench/bench_runtime --build build-release $(BENCH)
 
 .PHONY: fuzz
 fuzz: ## run each fuzzer for FUZZ_SECONDS=60

@@ -73,12 +73,13 @@ def descendants(pid):
 
 
 class Child:
-    """A process of ours, pinned to a core, in a session of its own, stopped on leaving `with`."""
+    """A process of ours, pinned to a core or a set of them, in a session of its own, stopped on
+    leaving `with`."""
 
     def __init__(self, argv, core, log, **popen):
         def prepare():
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, core if isinstance(core, set) else {core})
 
         self.name = os.path.basename(argv[0])
         self.log = log

@@ -1,0 +1,175 @@
+"""The runtime benchmark's table, budgets and report."""
+
+import json
+import os
+import re
+
+from harness.report import machine, ratio, summary, table
+
+from .rows import LIMITS, RATIOS, ROWS, SPEED_UPS
+
+SLACK = 1.1  # "no slower": within the noise of a shared machine
+
+
+def key(test, metric, workers):
+    return f"{test}/{metric}/{workers}"
+
+
+def collect(results):
+    """{(subject, test, workers): [result]} to {subject: {key: [value of each round]}}."""
+    rounds = {}
+    for (subject, test, workers), found in results.items():
+        values = rounds.setdefault(subject, {})
+        values[key(test, "clock", workers)] = [r["wall_ns"] / r["ops"] for r in found]
+        for row in ROWS:
+            if row.test == test and workers in row.workers:
+                values[key(test, row.metric, workers)] = [row.value(r, workers) / row.unit
+                                                          for r in found]
+    return rounds
+
+
+def summarise(rounds):
+    return {subject: {name: summary(values) for name, values in metrics.items()}
+            for subject, metrics in rounds.items()}
+
+
+def spread(found, style):
+    """Median, and the range where it is wider than the last digit."""
+    if found is None:
+        return "-"
+    middle, low, high = (style.format(found[part]) for part in ("median", "min", "max"))
+    return middle if low == high else f"{middle} ({low}-{high})"
+
+
+def lines_of(summaries):
+    """(row, workers) of what was measured, in the table's order."""
+    return [(row, workers) for row in ROWS for workers in row.workers
+            if any(key(row.test, row.metric, workers) in metrics
+                   for metrics in summaries.values())]
+
+
+def result_table(rounds, summaries, titles):
+    rows = [["median (min-max)", "workers", *(titles[name] for name in summaries), "weir / Go"]]
+    for row, workers in lines_of(summaries):
+        name = key(row.test, row.metric, workers)
+        cells = [spread(metrics.get(name), row.style) for metrics in summaries.values()]
+        against = ratio(rounds, name, "weir", "go") if {"weir", "go"} <= set(rounds) else None
+        rows.append([row.title, str(workers), *cells,
+                     f"{against['median']:.2f}" if against else "-"])
+    return table(rows)
+
+
+def budget(text, measured, limit, style, at_least=False):
+    """`measured` is a summary, or None when it could not be had, and then the budget is missed."""
+    value = measured["median"] if measured else None
+    met = value is not None and (value >= limit if at_least else value <= limit)
+    return {"budget": text, "limit": ("at least " if at_least else "at most ") +
+            style.format(limit), "measured": spread(measured, style) if measured else
+            "not measured", "met": met}
+
+
+def speed_up(rounds, test):
+    one = rounds["weir"].get(key(test, "clock", 1), [])
+    two = rounds["weir"].get(key(test, "clock", 2), [])
+    factors = [alone / together for alone, together in zip(one, two)]
+    return summary(factors) if factors else None
+
+
+def own_limits(rounds, summaries, tests):
+    rows = []
+    for text, test, metric, limit in LIMITS:
+        if test in tests:
+            found = summaries["weir"].get(key(test, metric, 1))
+            rows.append(budget(text, found, limit, "{:.0f}" if limit > 100 else "{:.1f}"))
+    for text, test, metric, peer, limit in RATIOS:
+        if test in tests and peer in rounds:
+            rows.append(budget(text, ratio(rounds, key(test, metric, 1), "weir", peer), limit,
+                               "{:.2f} x"))
+    for text, test, least in SPEED_UPS:
+        if test in tests:
+            rows.append(budget(text, speed_up(rounds, test), least, "{:.2f} x", at_least=True))
+    return rows
+
+
+def rows_behind(rounds, summaries):
+    """The rows in which weir has to be ahead of Go and is not."""
+    behind = []
+    for row, workers in lines_of(summaries):
+        against = ratio(rounds, key(row.test, row.metric, workers), "weir", "go")
+        if row.ahead and (against is None or against["median"] >= 1):
+            title = row.title.strip() if not row.title.startswith(" ") else \
+                f"{row.test} {row.title.strip()}"
+            behind.append(f"{title} ({workers})")
+    return behind
+
+
+def rows_slower(rounds):
+    """The rows without anything shared that two workers do not speed up."""
+    slower = []
+    for row in ROWS:
+        if row.of_scaling:
+            factor = speed_up(rounds, row.test)
+            if factor is not None and factor["median"] * SLACK < 1:
+                slower.append(row.title)
+    return slower
+
+
+def none_of(text, names):
+    return {"budget": text, "limit": "none", "measured": str(len(names) or "none"),
+            "met": not names, "names": names}
+
+
+def check_budgets(rounds, summaries, tests):
+    if "weir" not in rounds:
+        return []
+    rows = own_limits(rounds, summaries, tests)
+    slower = rows_slower(rounds)
+    rows.append(none_of("rows without sharing, slower with two workers", slower))
+    if "go" in rounds:
+        behind = rows_behind(rounds, summaries)
+        rows.append(none_of("rows not ahead of Go", behind))
+    return rows
+
+
+def budget_table(rows):
+    cells = [["budget", "limit", "measured", ""]]
+    for row in rows:
+        cells.append([row["budget"], row["limit"], row["measured"],
+                      "met" if row["met"] else "short"])
+    lists = [f"{row['budget']}: {', '.join(row['names'])}" for row in rows if row.get("names")]
+    return "\n".join([table(cells), *lists])
+
+
+def make(results, titles, tests, frame):
+    """The report as a dictionary and as text. `frame` has date, commit, versions and so on."""
+    rounds = collect(results)
+    summaries = summarise(rounds)
+    budgets = check_budgets(rounds, summaries, tests)
+    report = {**frame, "subjects": summaries, "budgets": budgets}
+    head = frame["machine"]
+    lines = [
+        f"weir runtime benchmark, {frame['date']}, commit {frame['commit']}",
+        f"{head['cpu']}, {head['cores']} cores, Linux {head['kernel']}, "
+        f"load average {head['load_before']:.2f} at the start",
+        *(f"{titles[name]}: {version}" for name, version in frame["versions"].items()),
+        f"{frame['rounds']} rounds by turns; one worker: processor time, two: time by the clock",
+    ]
+    text = "\n\n".join(["\n".join(lines), result_table(rounds, summaries, titles),
+                        *([budget_table(budgets)] if budgets else [])]) + "\n"
+    return report, text
+
+
+def write(report, text, directory):
+    """Writes both forms; returns their common path without the endings."""
+    os.makedirs(directory, exist_ok=True)
+    stamp = re.sub(r"[^0-9]", "", report["date"])[:14]
+    stem = os.path.join(directory, f"runtime-{stamp}-{report['commit']}")
+    with open(f"{stem}.json", "w") as out:
+        json.dump(report, out, indent=1)
+        out.write("\n")
+    with open(f"{stem}.txt", "w") as out:
+        out.write(text)
+    return stem
+
+
+__all__ = ["check_budgets", "machine", "make", "write"]
