@@ -5,18 +5,10 @@
 #include "runtime/sched.h"
 #include "runtime/symbol.h"
 
-/* The stacks of others are read while they may change, deliberately. */
-#if defined(__clang__)
-#define READS_ANY_STACK NOINLINE __attribute__((no_sanitize("address", "thread", "undefined")))
-#else
-#define READS_ANY_STACK                                                                            \
-    NOINLINE __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
-#endif
-
 /* On both machines a frame begins with the caller's frame pointer and the return address. The first
  * frame of a stack holds a zero frame pointer (switch_*.S). */
-READS_ANY_STACK size_t symbol_backtrace(const void *pc, const void *fp, uintptr_t lo, uintptr_t hi,
-                                        const void **out, size_t max)
+READS_RACILY size_t symbol_backtrace(const void *pc, const void *fp, uintptr_t lo, uintptr_t hi,
+                                     const void **out, size_t max)
 {
     uintptr_t at = (uintptr_t)fp;
     size_t n = 0;
@@ -38,8 +30,8 @@ READS_ANY_STACK size_t symbol_backtrace(const void *pc, const void *fp, uintptr_
     return n;
 }
 
-READS_ANY_STACK bool backtrace_saved(const struct co *co, uintptr_t sp, const void **ret_pc,
-                                     const void **ret_fp)
+READS_RACILY bool backtrace_saved(const struct co *co, uintptr_t sp, const void **ret_pc,
+                                  const void **ret_fp)
 {
     const volatile uintptr_t *saved = (const volatile uintptr_t *)sp;
 
@@ -56,7 +48,7 @@ READS_ANY_STACK bool backtrace_saved(const struct co *co, uintptr_t sp, const vo
     return true;
 }
 
-READS_ANY_STACK size_t symbol_backtrace_here(const void **out, size_t max)
+READS_RACILY size_t symbol_backtrace_here(const void **out, size_t max)
 {
     const void *fp = __builtin_frame_address(0);
     struct co *co = co_self();
