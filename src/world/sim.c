@@ -70,7 +70,10 @@ struct sim_sock *sim_handle_get(struct world *w, int handle)
 
 static int64_t sim_now_ns(struct world *w)
 {
-    return sim_of(w)->now_ns;
+    struct sim *s = sim_of(w);
+
+    s->now_ns += s->clock_cost_ns;
+    return s->now_ns;
 }
 
 static int64_t sim_wall_ns(struct world *w)
@@ -156,6 +159,21 @@ void sim_free(struct world *w)
 void sim_set_socket_max(struct world *w, int max)
 {
     sim_of(w)->handle_max = max;
+}
+
+void sim_advance(struct world *w, int64_t ns)
+{
+    sim_of(w)->now_ns += MAX(ns, 0);
+}
+
+void sim_set_clock_cost(struct world *w, int64_t ns)
+{
+    sim_of(w)->clock_cost_ns = ns;
+}
+
+int64_t sim_clock_ns(struct world *w)
+{
+    return sim_of(w)->now_ns;
 }
 
 void sim_get_stats(struct world *w, struct sim_stats *ret)

@@ -50,6 +50,14 @@ void sim_revive(struct world *w, const struct addr *a);
 /* At most max handles, then -EMFILE. 65,536 at first. */
 void sim_set_socket_max(struct world *w, int max);
 
+/* Moves the clock by hand: what somebody runnable does takes time. What is due meanwhile happens at
+ * the next poll. */
+void sim_advance(struct world *w, int64_t ns);
+/* What reading the clock takes; 0 at first. With some, a loop that waits for a time ends. */
+void sim_set_clock_cost(struct world *w, int64_t ns);
+/* What the clock shows, for watchers from outside: costs nothing. */
+int64_t sim_clock_ns(struct world *w);
+
 void sim_get_stats(struct world *w, struct sim_stats *ret);
 
 #endif

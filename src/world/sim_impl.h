@@ -120,6 +120,7 @@ enum {
 struct sim {
     struct world world;
     int64_t now_ns;
+    int64_t clock_cost_ns;
     struct rng net_rng;  /* what the network does */
     struct rng user_rng; /* what world_random() gives */
 
