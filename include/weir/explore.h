@@ -51,7 +51,7 @@ struct weir_explore_options {
     unsigned depth;       /* PCT; 0: 3 */
     unsigned preemptions; /* exhaustive: at most so many in one schedule */
     /* Time that a step may take. Random, PCT: each schedule draws a scale up to it; 0: 20 us.
-     * Exhaustive: timers due within it may fire before somebody runnable goes on; 0: none. */
+     * Exhaustive: a step takes nothing or just this, where a timer is due within it; 0: nothing. */
     int64_t step_ns;
     uint64_t steps_max; /* a longer schedule has failed with -ELOOP; 0: 10 million */
     const struct weir_options *runtime; /* for weir_main(); workers and world are not used */

@@ -26,8 +26,21 @@ static inline void explore_point(const char *what, const void *object)
         explore_point_slow(what, object);
 }
 
-/* main.c, around a run: gives options a simulated world when a schedule is asked for. */
+/* main.c, around a run: gives options a simulated world when a schedule is asked for; and what the
+ * run returned in the end. */
 int explore_begin(struct weir_options *o);
-void explore_end(int result);
+int explore_end(int result);
+/* One line on stderr that says how to get here again. */
+void explore_print_schedule(void);
+
+/* park.c: an explicit yield. */
+void explore_yields(struct co *co);
+
+/* bag.c: the runnable ones of the simulated world, which has one processor. */
+void bag_put(struct co *co);
+bool bag_empty(void);
+struct co *bag_draw(struct p *p); /* NULL: empty */
+struct co *bag_pick(struct p *p); /* NULL also when a round is due first */
+void bag_done(void);
 
 #endif
