@@ -36,6 +36,7 @@ static struct str method_of(const struct http_client_request *q)
 static void close_connection(struct http_client *c)
 {
     stream_close(TAKE(c->stream));
+    c->used = false;
 }
 
 static void put_host(struct buf *out, const struct dialogue *x)
@@ -93,6 +94,32 @@ static int read_final_head(struct dialogue *x)
     return -EBADMSG;
 }
 
+static int keep_fields(struct dialogue *x)
+{
+    struct text *out = x->request->keep_fields;
+
+    if (out == NULL)
+        return 0;
+    for (uint32_t i = 0; i < x->head.field_count; i++) {
+        text_puts(out, http_field_name(&x->head.fields[i]));
+        text_put(out, "", 1);
+        text_puts(out, http_field_value(&x->head.fields[i]));
+        text_put(out, "", 1);
+    }
+    return out->overflow ? -E2BIG : 0;
+}
+
+static int keep_piece(struct dialogue *x, struct buf *kept, struct str piece)
+{
+    struct text *out = x->request->keep_body;
+
+    buf_puts(kept, str_n(piece.ptr, MIN(piece.len, kept->cap - kept->len)));
+    if (out == NULL)
+        return 0;
+    text_puts(out, piece);
+    return out->overflow ? -E2BIG : 0;
+}
+
 /* Reads the whole body; what fits is kept. */
 static int read_body(struct dialogue *x, struct http_client_response *response, bool *ret_done)
 {
@@ -102,8 +129,12 @@ static int read_body(struct dialogue *x, struct http_client_response *response, 
     ssize_t n;
 
     h1_body_init(&body, &x->reader, &x->head);
-    while ((n = h1_body_next(&body, &piece)) > 0)
-        buf_puts(&kept, str_n(piece.ptr, MIN(piece.len, kept.cap - kept.len)));
+    while ((n = h1_body_next(&body, &piece)) > 0) {
+        int r = keep_piece(x, &kept, piece);
+
+        if (r != 0)
+            return r;
+    }
     if (n < 0)
         return (int)n;
     response->status = x->head.status;
@@ -124,11 +155,15 @@ static int exchange_once(struct dialogue *x, struct http_client_response *ret)
     if (r == 0)
         r = read_final_head(x);
     if (r == 0)
+        r = keep_fields(x);
+    if (r == 0)
         r = read_body(x, &response, &done);
     /* Bytes behind the final response are nobody's: the connection is not to be trusted. */
     if (r != 0 || !done || !x->head.keep_alive || x->request->close || x->head.status == 101 ||
         h1_reader_buffered(&x->reader) != 0)
         close_connection(x->client);
+    else
+        x->client->used = true;
     if (r == 0)
         *ret = response;
     return r;
@@ -155,7 +190,7 @@ int http_client_do(struct http_client *c, const struct http_client_request *q, v
                    size_t body_size, struct http_client_response *ret)
 {
     struct dialogue x; /* large: what is not set here is set before it is read */
-    bool reused = c->stream != NULL;
+    bool reused = c->stream != NULL && c->used;
     int r = prepare(c);
 
     x.client = c;

@@ -10,6 +10,7 @@ struct http_client { /* one connection; zero-initialise, set addr */
     struct stream *stream; /* NULL: will dial */
     char *buf;
     const struct h1_limits *limits; /* NULL: default */
+    bool used;                      /* the stream has carried a response */
 };
 
 struct http_client_request {
@@ -19,6 +20,9 @@ struct http_client_request {
     struct str fields; /* raw lines "Name: value\r\n", may be empty */
     struct str body;
     bool close; /* say Connection: close */
+    /* NULL, or what gets the fields of the response (name and value, each followed by a zero byte)
+     * and its whole body: beyond the bounds of either the request fails with -E2BIG. */
+    struct text *keep_fields, *keep_body;
 };
 
 struct http_client_response {

@@ -33,7 +33,10 @@ static void end_connection(struct server_connection *c)
     list_remove(&c->node); /* first: a stop touches the streams that it finds in the list */
     s->connection_count--;
     weir_mutex_unlock(&s->mutex);
-    stream_close(c->stream);
+    if (c->cut)
+        stream_reset(c->stream);
+    else
+        stream_close(c->stream);
     free(c);
     weir_wait_group_done(&s->live);
 }
@@ -229,22 +232,23 @@ static void set_defaults(struct http_server_options *o)
         o->request_timeout_ns = REQUEST_TIMEOUT;
 }
 
-int http_server_start(const struct addr *a, const struct http_server_options *o,
-                      struct http_server **ret)
+int http_server_start_on(struct listener *l, const struct http_server_options *o,
+                         struct http_server **ret)
 {
     struct http_server *s = calloc(1, sizeof(*s));
     int r;
 
-    if (s == NULL)
+    if (s == NULL) {
+        listener_close(l);
         return -ENOMEM;
+    }
     s->options = *o;
     set_defaults(&s->options);
     s->stop_deadline_ns = NS_NEVER;
     list_init(&s->connections);
     pool_init(&s->sessions, sizeof(struct session), SESSIONS_KEPT);
-    r = listener_open(a, BACKLOG, &s->listener);
-    if (r == 0)
-        r = listener_local(s->listener, &s->addr);
+    s->listener = l;
+    r = listener_local(s->listener, &s->addr);
     if (r == 0)
         r = weir_go(s->options.name, keep_server, s);
     if (r != 0) {
@@ -255,6 +259,15 @@ int http_server_start(const struct addr *a, const struct http_server_options *o,
     return 0;
 }
 
+int http_server_start(const struct addr *a, const struct http_server_options *o,
+                      struct http_server **ret)
+{
+    struct listener *l;
+    int r = listener_open(a, BACKLOG, &l);
+
+    return r != 0 ? r : http_server_start_on(l, o, ret);
+}
+
 int http_server_addr(const struct http_server *s, struct addr *ret)
 {
     *ret = s->addr;
@@ -263,13 +276,18 @@ int http_server_addr(const struct http_server *s, struct addr *ret)
 
 void http_server_stop(struct http_server *s)
 {
+    http_server_stop_by(s, weir_cancelled() ? weir_now() : weir_deadline_now());
+}
+
+void http_server_stop_by(struct http_server *s, int64_t deadline_ns)
+{
     bool kept;
 
     if (s == NULL)
         return;
     weir_mutex_lock(&s->mutex);
     s->stopping = true;
-    s->stop_deadline_ns = weir_cancelled() ? weir_now() : weir_deadline_now();
+    s->stop_deadline_ns = deadline_ns;
     kept = s->phase == SERVER_KEPT;
     if (s->accepting != NULL)
         weir_scope_cancel(s->accepting);

@@ -49,10 +49,15 @@ struct http_server_options {
 /* Listens and serves in coroutines of its own. */
 int http_server_start(const struct addr *a, const struct http_server_options *o,
                       struct http_server **ret);
+/* The same on a listener, which it takes over, also when it fails. */
+int http_server_start_on(struct listener *l, const struct http_server_options *o,
+                         struct http_server **ret);
 int http_server_addr(const struct http_server *s, struct addr *ret);
 /* Stops accepting, lets requests in flight end until the deadline of the caller, cuts the rest,
  * frees. Once it has begun it cannot be cancelled: it returns when no handler runs any more. NULL
  * is fine. Must be called before the runtime ends. */
 void http_server_stop(struct http_server *s) WEIR_PARKS;
+/* The same with a deadline of its own: also for a caller whose scope has ended. */
+void http_server_stop_by(struct http_server *s, int64_t deadline_ns) WEIR_PARKS;
 
 #endif

@@ -38,10 +38,12 @@ struct server_connection {
     struct stream *stream;
     struct weir_scope *busy; /* NULL: idle */
     bool used;               /* has had a request */
+    bool cut;                /* its end must not look like the end of a body */
 };
 
 #define SESSION_BUFFER (16 * KIB + 4 * KIB)
 #define SESSION_ARENA  (2 * KIB)
+#define SESSION_REPLY  (4 * KIB)
 
 /* What a connection has while it is busy. */
 struct session {
@@ -50,11 +52,27 @@ struct session {
     struct h1_refusal refusal;
     struct http_head head;
     char arena[SESSION_ARENA];
+    char reply[SESSION_REPLY]; /* the handler's: what comes together of a body before it leaves */
     char buffer[SESSION_BUFFER];
 };
 
+static inline struct session *session_of(const struct http_call *call)
+{
+    return container_of(call->request, struct session, head);
+}
+
 /* Serves requests until none is buffered. True: the connection may wait for the next one. */
 bool session_serve(struct session *s) WEIR_PARKS;
+
+struct reply_head {
+    int status;
+    struct str content_type;
+    enum http_body_kind kind; /* CHUNKED becomes CLOSE where there are no chunks */
+    uint64_t length;          /* HTTP_BODY_LENGTH */
+};
+
+int reply_start(struct http_call *call, const struct reply_head *h, struct str piece,
+                bool last) WEIR_PARKS;
 
 /* Completes what the handler left: its reply, or the one it did not give. */
 int reply_finish(struct http_call *call, int handler_result) WEIR_PARKS;

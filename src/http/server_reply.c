@@ -2,8 +2,9 @@
 #include "base/duration.h"
 #include "http/server_impl.h"
 
-#define REPLY_HEAD_MAX  4096
-#define REPLY_EXTRA_MAX 2048
+#define REPLY_HEAD_MAX  2048
+#define REPLY_FIXED_MAX 512 /* of a head: all but the content type and the extra fields */
+#define REPLY_EXTRA_MAX (8 * KIB)
 
 static void put_date(struct buf *out)
 {
@@ -59,43 +60,52 @@ static bool body_follows(const struct http_call *call, int status)
     return call->request->method != HTTP_HEAD && !has_no_body(status);
 }
 
-int http_reply(struct http_call *call, int status, struct str content_type, struct str body)
+/* Begins a reply with a body of this kind and its first piece, which leaves together with the head.
+ * last: it is the whole of it. */
+int reply_start(struct http_call *call, const struct reply_head *h, struct str piece, bool last)
 {
     char mem[REPLY_HEAD_MAX];
+    size_t need = REPLY_FIXED_MAX + h->content_type.len + call->extra->len;
     struct buf head = buf_on(mem, sizeof(mem));
-    bool with_body = body_follows(call, status);
+    enum http_body_kind kind = h->kind;
 
     if (call->replied)
         return -EALREADY;
-    put_head(&head, call, status, content_type, HTTP_BODY_LENGTH, body.len);
+    if (unlikely(need > sizeof(mem))) {
+        head = buf_on(arena_alloc(call->arena, need), need);
+        if (head.ptr == NULL)
+            return -ENOMEM;
+    }
+    if (kind == HTTP_BODY_CHUNKED && call->request->version_minor == 0) {
+        kind = HTTP_BODY_CLOSE;
+        call->keep = false;
+    }
+    put_head(&head, call, h->status, h->content_type, kind, h->length);
     if (head.overflow)
         return -E2BIG;
+    if (!body_follows(call, h->status)) {
+        kind = HTTP_BODY_NONE;
+        piece = STR("");
+    }
+    if (kind == HTTP_BODY_LENGTH && (piece.len > h->length || (last && piece.len != h->length)))
+        return -EMSGSIZE; /* while it can still be said with a status */
     call->replied = true;
-    h1_writer_init(call->writer, call->writer->stream,
-                   with_body ? HTTP_BODY_LENGTH : HTTP_BODY_NONE, body.len);
-    return h1_writer_send(call->writer, buf_str(&head), with_body ? body : STR(""), true, STR(""));
+    h1_writer_init(call->writer, call->writer->stream, kind, h->length);
+    return h1_writer_send(call->writer, buf_str(&head), piece, last, STR(""));
+}
+
+int http_reply(struct http_call *call, int status, struct str content_type, struct str body)
+{
+    const struct reply_head h = {status, content_type, HTTP_BODY_LENGTH, body.len};
+
+    return reply_start(call, &h, body, true);
 }
 
 int http_reply_begin(struct http_call *call, int status, struct str content_type)
 {
-    char mem[REPLY_HEAD_MAX];
-    struct buf head = buf_on(mem, sizeof(mem));
-    enum http_body_kind kind = HTTP_BODY_CHUNKED;
+    const struct reply_head h = {status, content_type, HTTP_BODY_CHUNKED, 0};
 
-    if (call->replied)
-        return -EALREADY;
-    if (call->request->version_minor == 0) {
-        kind = HTTP_BODY_CLOSE;
-        call->keep = false;
-    }
-    put_head(&head, call, status, content_type, kind, 0);
-    if (head.overflow)
-        return -E2BIG;
-    call->replied = true;
-    if (!body_follows(call, status))
-        kind = HTTP_BODY_NONE;
-    h1_writer_init(call->writer, call->writer->stream, kind, 0);
-    return h1_writer_send(call->writer, buf_str(&head), STR(""), false, STR(""));
+    return reply_start(call, &h, STR(""), false);
 }
 
 int http_reply_write(struct http_call *call, struct str piece)

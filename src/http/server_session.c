@@ -124,8 +124,10 @@ static bool serve_one(struct session *s)
     r = answer(s, &call);
     arena_done(&arena);
     text_done(&extra);
-    if (r != 0 || !writer.done)
+    if (r != 0 || !writer.done) {
+        c->cut = writer.kind == HTTP_BODY_CLOSE;
         return false;
+    }
     if (call.keep && body_done(s, &body))
         return true;
     linger(s);
