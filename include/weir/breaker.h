@@ -88,6 +88,8 @@ struct weir_breaker_options {
 /* 5 in a row, or 50 % of at least 20 calls in 10 s; open 30 s; one probe per lease of 10 s. */
 WEIR_API struct weir_breaker_options weir_breaker_defaults(void);
 
+enum { WEIR_BREAKER_SHARDS_ = 4 };
+
 struct weir_breaker {
     uint64_t word_; /* state, generation, and what the state needs: policy/breaker.c */
     int64_t birth_ns_;
@@ -98,8 +100,10 @@ struct weir_breaker {
     uint64_t refused_, late_;
     struct weir_breaker_options options_;
     struct {
-        uint64_t slices_[10][2];
-        uint64_t from_;
+        struct {
+            uint64_t slices_[10][2];
+        } __attribute__((aligned(64))) shards_[WEIR_BREAKER_SHARDS_];
+        uint64_t from_, current_, slice_ns_;
         uint64_t failed_[16], slow_[16];
         uint32_t next_, calls_, failures_, slows_;
         uint32_t lock_;

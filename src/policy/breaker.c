@@ -139,6 +139,8 @@ int weir_breaker_init(struct weir_breaker *b, const struct weir_breaker_options 
         return -EINVAL;
     *b = (struct weir_breaker){
         .birth_ns_ = now_ns, .closed_ns_ = INT64_MIN / 2, .options_ = *options};
+    if (options->window_calls == 0)
+        window_init(b);
     return 0;
 }
 
@@ -327,16 +329,14 @@ static bool note_in_row(struct weir_breaker *b, uint64_t *word, uint32_t generat
     }
 }
 
-static bool report_counted(struct weir_breaker *b, uint64_t word, uint32_t generation, bool failed,
-                           bool slow, int64_t now_ns)
+/* What is not just another call that went well. */
+static __attribute__((noinline)) bool judge(struct weir_breaker *b, uint64_t word,
+                                            uint32_t generation, bool failed, int64_t now_ns)
 {
-    int reason = -1;
+    int reason;
 
-    window_add(b, age_at(b, now_ns), failed, slow);
     if (!note_in_row(b, &word, generation, failed))
         return state_of(word) == WEIR_BREAKER_OPEN;
-    if (likely(!failed && !slow) && likely(!relaxed_load(&b->armed_)))
-        return false;
     while (state_of(word) == WEIR_BREAKER_CLOSED && generation_of(word) == generation &&
            (reason = verdict(b, word, now_ns)) >= 0)
         if (open_from(b, &word, (enum weir_breaker_reason)reason, now_ns))
@@ -344,8 +344,9 @@ static bool report_counted(struct weir_breaker *b, uint64_t word, uint32_t gener
     return state_of(word) == WEIR_BREAKER_OPEN;
 }
 
-static bool report_probe(struct weir_breaker *b, uint64_t word, uint32_t generation,
-                         enum weir_outcome outcome, int64_t now_ns)
+static __attribute__((noinline)) bool report_probe(struct weir_breaker *b, uint64_t word,
+                                                   uint32_t generation, enum weir_outcome outcome,
+                                                   int64_t now_ns)
 {
     while (generation_of(word) == generation && passed_of(word) < issued_of(word)) {
         uint64_t passed = word + (UINT64_C(1) << PASSED_SHIFT);
@@ -371,20 +372,25 @@ bool weir_breaker_report(struct weir_breaker *b, const struct weir_breaker_token
 {
     uint64_t word = acquire_load(&b->word_);
     enum weir_breaker_state state = state_of(word);
-    bool slow = b->options_.slow_percent != 0 && outcome != WEIR_OUTCOME_IGNORED &&
-                now_ns - token->start_ns_ > b->options_.slow_ns;
+    uint32_t generation = token->generation_;
+    bool slow = b->options_.slow_percent != 0 && now_ns - token->start_ns_ > b->options_.slow_ns;
+    bool failed = outcome == WEIR_OUTCOME_FAILED;
 
-    if (unlikely(generation_of(word) != token->generation_)) {
+    if (unlikely(generation_of(word) != generation)) {
         __atomic_fetch_add(&b->late_, 1, __ATOMIC_RELAXED);
         return state == WEIR_BREAKER_OPEN || state == WEIR_BREAKER_FORCED_OPEN;
     }
-    if (unlikely(state == WEIR_BREAKER_HALF_OPEN))
-        return report_probe(b, word, token->generation_, slow ? WEIR_OUTCOME_FAILED : outcome,
-                            now_ns);
+    if (unlikely(state == WEIR_BREAKER_HALF_OPEN)) {
+        if (slow && outcome == WEIR_OUTCOME_OK)
+            outcome = WEIR_OUTCOME_FAILED;
+        return report_probe(b, word, generation, outcome, now_ns);
+    }
     if (outcome == WEIR_OUTCOME_IGNORED || state == WEIR_BREAKER_DISABLED)
         return false;
-    return report_counted(b, word, token->generation_, outcome == WEIR_OUTCOME_FAILED, slow,
-                          now_ns);
+    window_add(b, age_at(b, now_ns), failed, slow);
+    if (likely(!failed && !slow && failures_in_row(word) == 0 && !relaxed_load(&b->armed_)))
+        return false;
+    return judge(b, word, generation, failed, now_ns);
 }
 
 bool weir_breaker_ladder(struct weir_breaker *b, uint32_t failed_attempts, int64_t now_ns)

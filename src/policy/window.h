@@ -9,6 +9,8 @@ struct window_counts {
     uint32_t calls, failures, slow;
 };
 
+/* For the breaker's options. */
+void window_init(struct weir_breaker *b);
 /* Adds one call, age_ns after the breaker's birth. */
 void window_add(struct weir_breaker *b, int64_t age_ns, bool failed, bool slow);
 struct window_counts window_counts(const struct weir_breaker *b, int64_t age_ns);
