@@ -94,6 +94,7 @@ struct co {
     struct co *next; /* link of the one queue it is in */
     uint32_t index;  /* its slot */
     uint32_t seq;    /* the coroutine itself: number of its latest wait */
+    int64_t ready_ns; /* when it became runnable, if its delay is sampled, else 0 */
 
     /* The coroutine itself; dumps read them. */
     union co_fn fn;
@@ -106,7 +107,7 @@ struct co {
     int64_t wait_since_ns;
     uint8_t wait_reason;            /* enum wait_reason */
     int16_t cause;                  /* enum poll_watch_cause, or CO_... */
-    uint16_t budget;                /* operations left before it must let others run */
+    _Atomic(uint16_t) budget;       /* operations left before it must let others run */
     int64_t deadline_ns;            /* in force now */
     int64_t inherited_ns;           /* given at birth */
     struct weir_deadline *deadline; /* innermost block */

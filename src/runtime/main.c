@@ -1,5 +1,4 @@
 /* weir_main(): setting the runtime up, the first coroutine, and the orderly end. */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,12 +18,7 @@ enum {
     END_ROUNDS_SIMULATED = 10000, /* then what is left will never end */
 };
 
-static unsigned affinity_count(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
+static const int64_t hog_default_ns = 100 * NS_PER_MS;
 
 /* ---- the end ---- */
 
@@ -48,7 +42,7 @@ static bool all_have_ended(void)
 {
     if (poller_has_starved())
         return false;
-    for (unsigned i = 0; i < rt.p_count; i++) {
+    for (unsigned i = 0; i < atomic_load(&rt.p_count); i++) {
         if (atomic_load_explicit(&rt.ps[i]->firing, memory_order_acquire))
             return false;
     }
@@ -77,6 +71,7 @@ static void main_co(void *arg)
 {
     struct co *self = co_self();
 
+    ASSERT(self != NULL);
     rt.main_result = rt.main_fn(rt.main_arg);
     atomic_store(&self->cancelled, false); /* a deadlock has cancelled us, too */
     self->deadline_ns = NS_NEVER;
@@ -90,6 +85,8 @@ void runtime_deadlocked(void)
 {
     bool again = atomic_exchange(&rt.deadlock, true);
 
+    if (explore_active)
+        explore_print_schedule();
     dprintf(STDERR_FILENO, "weir: deadlock: all coroutines wait and nothing can wake one\n");
     runtime_dump(STDERR_FILENO);
     if (again || atomic_load(&rt.ending)) {
@@ -105,64 +102,69 @@ static void p_free(struct p *p)
 {
     if (p == NULL)
         return;
-    if (p->poller != NULL)
+    if (p->home == p && p->poller != NULL)
         world_poller_free(rt.world, p->poller);
-    free(p->bag);
     free(p);
 }
 
-static int p_new(unsigned index, struct p **ret)
+static struct m *m_new(struct p *p)
 {
+    struct m *m = NULL;
+    pthread_condattr_t attr;
+
+    if (posix_memalign((void **)&m, CACHE_LINE, sizeof(*m)) != 0)
+        return NULL;
+    memset(m, 0, sizeof(*m));
+    m->g0.m = m;
+    m->g0.name = "scheduler";
+    m->p = p;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the clock of the real world */
+    pthread_cond_init(&m->turn, &attr);
+    pthread_condattr_destroy(&attr);
+    return m;
+}
+
+/* What a home has beyond a spare. */
+static int furnish(struct p *p)
+{
+    p->home = p;
+    p->wheel = &p->home_wheel;
+    wheel_init(p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->place.now_ns);
+    return world_poller_new(rt.world, &p->poller);
+}
+
+int processor_new(struct p *home, struct p **ret)
+{
+    unsigned index = atomic_load(&rt.p_count);
     struct p *p = NULL;
     uint64_t seed;
-    int r;
+    int r = 0;
 
-    if (posix_memalign((void **)&p, CACHE_LINE, sizeof(*p)) != 0)
+    if (index == PROCESSORS_MAX || posix_memalign((void **)&p, CACHE_LINE, sizeof(*p)) != 0)
         return -ENOMEM;
     memset(p, 0, sizeof(*p));
     p->place.processor = index;
     p->place.now_ns = world_now_ns(rt.world);
     atomic_init(&p->polled_ns, p->place.now_ns);
     p->stacks.max = stack_cache_limit();
-    p->q.alone = rt.p_count == 1;
-    wheel_init(&p->wheel, rt.simulated ? 0 : WHEEL_TICK_SHIFT, p->place.now_ns);
     list_init(&p->idle_node);
     world_random(rt.world, &seed, sizeof(seed));
     rng_seed(&p->place.rng, seed);
-    r = world_poller_new(rt.world, &p->poller);
+    p->home = home;
+    if (home == NULL)
+        r = furnish(p);
+    if (r == 0 && (p->m = m_new(p)) == NULL)
+        r = -ENOMEM;
     if (r < 0) {
         p_free(p);
         return r;
     }
+    rt.ps[index] = p;
+    rt.ms[index] = p->m;
+    atomic_store_explicit(&rt.p_count, index + 1, memory_order_release);
     *ret = p;
     return 0;
-}
-
-static int m_new(struct p *p, struct m **ret)
-{
-    struct m *m = NULL;
-
-    if (posix_memalign((void **)&m, CACHE_LINE, sizeof(*m)) != 0)
-        return -ENOMEM;
-    memset(m, 0, sizeof(*m));
-    m->g0.m = m;
-    m->g0.name = "scheduler";
-    m->p = p;
-    p->m = m;
-    *ret = m;
-    return 0;
-}
-
-static void *run_thread(void *arg)
-{
-    struct m *m = arg;
-
-    m_set_this_thread(m);
-    switch_bounds(m);
-    sanitize_thread(&m->g0);
-    sched_loop(m);
-    m_set_this_thread(NULL);
-    return NULL;
 }
 
 static void teardown(void)
@@ -170,8 +172,11 @@ static void teardown(void)
     poller_done();
     for (unsigned i = 0; i < rt.p_count; i++) {
         p_free(rt.ps[i]);
+        pthread_cond_destroy(&rt.ms[i]->turn);
         free(rt.ms[i]);
     }
+    pthread_mutex_destroy(&rt.active_lock);
+    bag_done();
     stack_arena_close();
 }
 
@@ -182,7 +187,7 @@ static int open_arena(const struct weir_options *o)
     uint32_t max = o->coroutines_max != 0 ? o->coroutines_max : CO_MAX_DEFAULT;
     int r;
 
-    while ((r = stack_arena_open(slot, max, rt.p_count)) == -ENOMEM && o->coroutines_max == 0 &&
+    while ((r = stack_arena_open(slot, max, rt.workers)) == -ENOMEM && o->coroutines_max == 0 &&
            max > CO_MAX_LEAST)
         max /= 2;
     return r;
@@ -194,55 +199,58 @@ static int setup(const struct weir_options *o)
 
     rt.world = o->world != NULL ? o->world : world_real();
     rt.simulated = rt.world->simulated;
-    rt.p_count = o->workers != 0 ? o->workers : affinity_count();
-    rt.p_count = rt.simulated ? 1 : MIN(rt.p_count, (unsigned)PROCESSORS_MAX);
+    rt.workers_fixed = o->workers != 0;
+    rt.workers_wanted = o->workers != 0 ? MIN(o->workers, (unsigned)WORKERS_MAX) : cpus_count();
+    rt.workers = rt.simulated ? 1 : rt.workers_wanted;
+    rt.can_be_alone = !rt.simulated && mandate_fence_exists();
+    rt.hog_ns = o->hog_ns == 0 ? hog_default_ns : o->hog_ns;
+    rt.hog_fn = o->hog_fn;
+    rt.hog_arg = o->hog_arg;
+    weir_checkpoint_wanted = rt.simulated; /* nobody would raise it */
     list_init(&rt.idle_list);
+    pthread_mutex_init(&rt.active_lock, NULL);
     r = open_arena(o);
-    for (unsigned i = 0; r == 0 && i < rt.p_count; i++) {
-        r = p_new(i, &rt.ps[i]);
-        if (r == 0)
-            r = m_new(rt.ps[i], &rt.ms[i]);
-    }
+    if (r == 0)
+        r = mandate_open_seats(rt.workers);
     if (r < 0)
         teardown();
+    for (unsigned i = 0; r == 0 && i < rt.workers; i++)
+        atomic_store(&rt.homes[i]->active, true);
+    rt.active = rt.workers;
     return r;
 }
 
-/* The other processors' threads. With fewer of them than asked for everything still works: their
- * queues are never used, their pollers are polled by the lookout; so this is an error instead. */
+/* With fewer threads than asked for everything would still work; but this is the time to say that
+ * there are none to be had. */
 static int start_threads(void)
 {
-    for (unsigned i = 1; i < rt.p_count; i++) {
-        int error = pthread_create(&rt.ms[i]->thread, NULL, run_thread, rt.ms[i]);
+    int r = mandate_start_threads();
 
-        if (error != 0) {
-            atomic_store(&rt.stop, true);
-            sched_wake_all();
-            while (--i > 0)
-                pthread_join(rt.ms[i]->thread, NULL);
-            return -error;
-        }
+    if (r == 0 && !rt.simulated)
+        r = monitor_start();
+    if (r < 0) {
+        atomic_store(&rt.stop, true);
+        sched_wake_all();
+        mandate_stop();
     }
-    return 0;
+    return r;
 }
 
 static int run(int (*fn)(void *arg), void *arg)
 {
-    struct m *m = rt.ms[0];
     int r;
 
     rt.main_fn = fn;
     rt.main_arg = arg;
-    m_set_this_thread(m);
-    switch_bounds(m);
-    sanitize_thread(&m->g0);
-    rt.main_co = spawn(m, "main", (union co_fn){.plain = main_co}, NULL, CO_PLAIN);
+    m_set_this_thread(rt.ms[0]);
+    rt.main_co = spawn(rt.ms[0], "main", (union co_fn){.plain = main_co}, NULL, CO_PLAIN);
     r = rt.main_co != NULL ? start_threads() : -ENOMEM;
     if (r == 0) {
-        sched_ready_next(m, rt.main_co);
-        sched_loop(m);
-        for (unsigned i = 1; i < rt.p_count; i++)
-            pthread_join(rt.ms[i]->thread, NULL);
+        sched_ready_next(rt.ms[0], rt.main_co);
+        mandate_run_first();
+        if (!rt.simulated)
+            monitor_stop();
+        mandate_stop();
         r = atomic_load(&rt.deadlock) ? -EDEADLK : rt.main_result;
     }
     m_set_this_thread(NULL);
@@ -267,7 +275,9 @@ int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *option
     if (atomic_exchange(&running, true))
         return -EBUSY;
     memset(&rt, 0, sizeof(rt));
-    r = setup(&o);
+    r = explore_begin(&o);
+    if (r == 0)
+        r = setup(&o);
     if (r == 0) {
         assert_set_hook(dump_hook);
         r = run(fn, arg);
@@ -276,6 +286,7 @@ int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *option
         signal_stop();
         teardown();
     }
+    r = explore_end(r);
     memset(&rt, 0, sizeof(rt));
     atomic_store(&running, false);
     return r;
@@ -304,7 +315,7 @@ unsigned runtime_processor_index(void)
 
 unsigned runtime_processor_count(void)
 {
-    return MAX(rt.p_count, 1u);
+    return MAX(sched_workers(), 1u);
 }
 
 uint64_t runtime_random(void)

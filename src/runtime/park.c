@@ -30,7 +30,7 @@ static void guard_wait(struct co *co, int64_t at_ns)
     else if (at_ns <= p->place.now_ns)
         co_claim(co, co->seq, RESULT_TIMEOUT);
     else if (at_ns != NS_NEVER)
-        timer_arm(&p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
+        timer_arm(p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
 }
 
 int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
@@ -87,10 +87,13 @@ bool park_wake(co_ticket ticket, enum claim_result result)
 void park_yield(struct co *co)
 {
     struct m *m = co->m;
-    struct co *next = sched_pick(m);
+    struct co *next;
 
+    if (unlikely(explore_active))
+        explore_yields(co);
+    next = sched_pick(m);
     if (next == &m->g0 && !sched_round_due(m)) {
-        co->budget = BUDGET_OPS; /* nobody else wants to run */
+        atomic_store_explicit(&co->budget, BUDGET_OPS, memory_order_relaxed); /* nobody else */
         return;
     }
     switch_away(m, co, next, AFTER_YIELD, NULL);

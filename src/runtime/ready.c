@@ -1,7 +1,5 @@
-/* The runnable ones: each processor's ring and slot (runq.h), the global queue behind them, and the
- * bag of the simulated world. */
-#include <stdlib.h>
-
+/* The runnable ones: each processor's ring and slot (runq.h), the global queue behind them. Those
+ * of the simulated world are in bag.c. */
 #include "runtime/sched.h"
 
 static void global_append(struct co *first, struct co *last, unsigned count)
@@ -28,7 +26,7 @@ struct co *ready_take_global(struct p *p, unsigned max)
     n = atomic_load_explicit(&rt.global_len, memory_order_relaxed);
     max = MIN(max, (unsigned)RUNQ_SIZE / 2);
     if (n > 1)
-        n = n / rt.p_count + 1 < n ? n / rt.p_count + 1 : n;
+        n = n / sched_workers() + 1 < n ? n / sched_workers() + 1 : n;
     n = MIN(n, max);
     first = rt.global_first;
     co = first;
@@ -54,29 +52,6 @@ struct co *ready_take_global(struct p *p, unsigned max)
     return first;
 }
 
-static void bag_put(struct p *p, struct co *co)
-{
-    if (p->bag_len == p->bag_cap) {
-        p->bag_cap = p->bag_cap != 0 ? p->bag_cap * 2 : 64;
-        p->bag = reallocarray(p->bag, p->bag_cap, sizeof(struct co *));
-        ASSERT(p->bag != NULL); /* bounded by the number of coroutines */
-    }
-    p->bag[p->bag_len++] = co;
-}
-
-struct co *ready_draw(struct p *p)
-{
-    uint32_t i;
-    struct co *co;
-
-    if (p->bag_len == 0)
-        return NULL;
-    i = (uint32_t)rng_below(&p->place.rng, p->bag_len);
-    co = p->bag[i];
-    p->bag[i] = p->bag[--p->bag_len];
-    return co;
-}
-
 static void push_ring(struct p *p, struct co *co)
 {
     while (unlikely(!runq_push(&p->q, co))) {
@@ -87,6 +62,43 @@ static void push_ring(struct p *p, struct co *co)
             global_append(first, last, n);
     }
 }
+
+void ready_surrender(struct p *p)
+{
+    struct co *co;
+    bool any = false;
+
+    while ((co = runq_get(&p->q)) != NULL) {
+        global_append(co, co, 1);
+        any = true;
+    }
+    if (any) {
+        full_fence();
+        sched_wake_one();
+    }
+}
+
+/* ---- delays ---- */
+
+/* Every 64th wake-up of a processor is sampled: two clock reads for it. */
+static void sample_delay(struct p *p, struct co *co)
+{
+    if (unlikely((++p->delay_turn & 63) == 0))
+        co->ready_ns = world_now_ns(rt.world);
+}
+
+void ready_note_delay(struct p *p, struct co *co)
+{
+    int64_t delay_ns = MAX(world_now_ns(rt.world) - co->ready_ns, 0);
+    uint64_t us = (uint64_t)(delay_ns / NS_PER_US);
+    unsigned bucket = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
+
+    co->ready_ns = 0;
+    stat_add(&p->delays[MIN(bucket, DELAY_BUCKETS - 1U)], 1);
+    stat_add(&p->delay_sum_ns, (uint64_t)delay_ns);
+}
+
+/* ---- making runnable ---- */
 
 static void ready_foreign(struct co *co)
 {
@@ -104,9 +116,10 @@ void sched_ready_next(struct m *m, struct co *co)
         return;
     }
     if (unlikely(rt.simulated)) {
-        bag_put(m->p, co);
+        bag_put(co);
         return;
     }
+    sample_delay(m->p, co);
     old = runq_swap_next(&m->p->q, co);
     if (old != NULL)
         push_ring(m->p, old);
@@ -122,7 +135,7 @@ void sched_ready_last(struct m *m, struct co *co)
     if (unlikely(m == NULL))
         ready_foreign(co);
     else if (unlikely(rt.simulated))
-        bag_put(m->p, co);
+        bag_put(co);
     else
         push_ring(m->p, co);
 }

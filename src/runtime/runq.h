@@ -7,6 +7,7 @@
 #define WEIR_RUNTIME_RUNQ_H
 
 #include "runtime/co.h"
+#include "runtime/mandate.h"
 
 #ifndef WEIR_RUNQ_SIZE
 #define WEIR_RUNQ_SIZE 256 /* a power of two; tests shrink it */
@@ -23,7 +24,7 @@ struct runq {
     /* Written by the owner, read by thieves. */
     CACHE_ALIGNED atomic_uint tail; /* next free; store-release publishes the entry */
     unsigned streak;                /* owner only */
-    bool alone; /* constant: no thieves exist, so no atomic exchange is needed */
+    struct lone lone; /* no thieves: no atomic exchange is needed */
     _Atomic(struct co *) ring[RUNQ_SIZE];
 };
 
@@ -53,20 +54,20 @@ static inline bool runq_push(struct runq *q, struct co *co)
     return true;
 }
 
-/* Owner. Puts co into the slot; what was there (or NULL) must go into the ring. */
-static inline struct co *runq_swap_next(struct runq *q, struct co *co)
+/* What the owner does, with thieves about or (lone) without. */
+
+static inline struct co *runq_swap_(struct runq *q, struct co *co, bool lone)
 {
     struct co *old;
 
-    if (!q->alone)
+    if (!lone)
         return atomic_exchange_explicit(&q->next, co, memory_order_acq_rel);
     old = atomic_load_explicit(&q->next, memory_order_relaxed);
-    atomic_store_explicit(&q->next, co, memory_order_relaxed);
+    atomic_store_explicit(&q->next, co, memory_order_release);
     return old;
 }
 
-/* Owner. From the ring only. */
-static inline struct co *runq_pop(struct runq *q)
+static inline struct co *runq_pop_(struct runq *q, bool lone)
 {
     unsigned head = atomic_load_explicit(&q->head, memory_order_acquire);
     unsigned tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
@@ -74,8 +75,8 @@ static inline struct co *runq_pop(struct runq *q)
     while (head != tail) {
         struct co *co = atomic_load_explicit(&q->ring[head % RUNQ_SIZE], memory_order_relaxed);
 
-        if (q->alone) {
-            atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
+        if (lone) {
+            atomic_store_explicit(&q->head, head + 1, memory_order_release);
             return co;
         }
         if (atomic_compare_exchange_weak_explicit(&q->head, &head, head + 1, memory_order_acq_rel,
@@ -85,24 +86,47 @@ static inline struct co *runq_pop(struct runq *q)
     return NULL;
 }
 
+static inline struct co *runq_get_(struct runq *q, bool lone)
+{
+    struct co *co;
+
+    if (atomic_load_explicit(&q->next, memory_order_relaxed) != NULL) {
+        if (q->streak < STREAK_MAX || (co = runq_pop_(q, lone)) == NULL) {
+            co = runq_swap_(q, NULL, lone);
+            if (likely(co != NULL)) { /* else a thief has it */
+                q->streak++;
+                return co;
+            }
+            co = runq_pop_(q, lone);
+        }
+    } else {
+        co = runq_pop_(q, lone);
+    }
+    q->streak = 0;
+    return co;
+}
+
+/* Owner. Puts co into the slot; what was there (or NULL) must go into the ring. */
+static inline struct co *runq_swap_next(struct runq *q, struct co *co)
+{
+    struct co *old;
+
+    if (!lone_enter(&q->lone))
+        return runq_swap_(q, co, false);
+    old = runq_swap_(q, co, true);
+    lone_leave(&q->lone);
+    return old;
+}
+
 /* Owner. The slot first, but not more than STREAK_MAX times in a row when the ring has some. */
 static inline struct co *runq_get(struct runq *q)
 {
     struct co *co;
 
-    if (atomic_load_explicit(&q->next, memory_order_relaxed) != NULL) {
-        if (q->streak < STREAK_MAX || (co = runq_pop(q)) == NULL) {
-            co = runq_swap_next(q, NULL);
-            if (likely(co != NULL)) { /* else a thief has it */
-                q->streak++;
-                return co;
-            }
-            co = runq_pop(q);
-        }
-    } else {
-        co = runq_pop(q);
-    }
-    q->streak = 0;
+    if (!lone_enter(&q->lone))
+        return runq_get_(q, false);
+    co = runq_get_(q, true);
+    lone_leave(&q->lone);
     return co;
 }
 

@@ -5,43 +5,42 @@
 #include "runtime/sched.h"
 
 enum {
-    LOOKOUT_NS = 10 * 1000 * 1000, /* how long a working processor may leave its poller alone */
-    BUSY_POLL_NS = 500 * 1000,     /* least time between polls while there is other work */
+    BUSY_POLL_NS = 500 * 1000, /* least time between polls while there is other work */
     TRIM_NS = 1000 * 1000 * 1000,
     TRIM_BATCH = 1024,
     EXPIRE_BATCH = 64,
     STEAL_PASSES = 4,
 };
 
-static unsigned tick_of(const struct p *p)
-{
-    return atomic_load_explicit(&p->tick, memory_order_relaxed);
-}
-
 /* ---- sleepers and seekers ---- */
 
 static bool rings_have_work(void)
 {
-    for (unsigned i = 0; i < rt.p_count; i++) {
+    unsigned count = atomic_load_explicit(&rt.p_count, memory_order_acquire);
+
+    for (unsigned i = 0; i < count; i++) {
         if (runq_len(&rt.ps[i]->q) > 0)
             return true;
     }
     return atomic_load(&rt.global_len) > 0;
 }
 
-/* Takes a sleeper off the list; it counts as spinning from now on. */
-static struct p *pop_sleeper(void)
+/* Takes a sleeper off the list; it counts as spinning from now on. Returns where it sleeps: read
+ * under the lock, since a spare sleeps elsewhere in its next turn. */
+static struct world_poller *pop_sleeper(void)
 {
-    struct p *p = NULL;
+    struct world_poller *poller = NULL;
 
     spin_lock(&rt.idle_lock);
     if (!list_empty(&rt.idle_list)) {
-        p = list_entry(list_pop_front(&rt.idle_list), struct p, idle_node);
+        struct p *p = list_entry(list_pop_front(&rt.idle_list), struct p, idle_node);
+
         atomic_store(&p->idle, false);
         atomic_fetch_sub(&rt.idle_count, 1);
+        poller = p->poller;
     }
     spin_unlock(&rt.idle_lock);
-    return p;
+    return poller;
 }
 
 /* Wakes a sleeper to look for work, unless somebody looks already: one finds it and then wakes the
@@ -50,14 +49,14 @@ void sched_wake_one(void)
 {
     do {
         unsigned none = 0;
-        struct p *p;
+        struct world_poller *poller;
 
         if (atomic_load(&rt.idle_count) == 0 || atomic_load(&rt.spinning) != 0 ||
             !atomic_compare_exchange_strong(&rt.spinning, &none, 1))
             return;
-        p = pop_sleeper();
-        if (p != NULL) {
-            world_poller_wake(rt.world, p->poller);
+        poller = pop_sleeper();
+        if (poller != NULL) {
+            world_poller_wake(rt.world, poller);
             return;
         }
         /* The last sleeper woke by itself, so nobody looks on our behalf. Who submitted meanwhile
@@ -69,8 +68,10 @@ void sched_wake_one(void)
 
 void sched_wake_all(void)
 {
-    for (unsigned i = 0; i < rt.p_count; i++)
-        world_poller_wake(rt.world, rt.ps[i]->poller);
+    unsigned count = atomic_load_explicit(&rt.home_count, memory_order_acquire);
+
+    for (unsigned i = 0; i < count; i++)
+        world_poller_wake(rt.world, rt.homes[i]->poller);
 }
 
 /* Has found work, or gives up. The last one to stop makes sure that work published meanwhile, by
@@ -101,14 +102,14 @@ static void share_surplus(struct p *p)
  * some 50 ns): only a victim that stays on one coroutine for a few microseconds is robbed of it. */
 static struct co *steal_next(struct p *victim)
 {
-    unsigned tick = tick_of(victim);
+    unsigned tick = sched_tick(victim);
     struct co *co = atomic_load_explicit(&victim->q.next, memory_order_relaxed);
 
     if (co == NULL)
         return NULL;
     for (int i = 0; i < 100; i++)
         spin_pause();
-    if (tick_of(victim) != tick ||
+    if (sched_tick(victim) != tick ||
         atomic_load_explicit(&victim->q.next, memory_order_relaxed) != co)
         return NULL;
     return runq_steal_next(&victim->q);
@@ -116,11 +117,13 @@ static struct co *steal_next(struct p *victim)
 
 static struct co *steal_from_all(struct p *p)
 {
-    for (int pass = 0; pass < STEAL_PASSES; pass++) {
-        unsigned start = (unsigned)rng_below(&p->place.rng, rt.p_count);
+    unsigned count = atomic_load_explicit(&rt.p_count, memory_order_acquire);
 
-        for (unsigned i = 0; i < rt.p_count; i++) {
-            struct p *victim = rt.ps[(start + i) % rt.p_count];
+    for (int pass = 0; pass < STEAL_PASSES; pass++) {
+        unsigned start = (unsigned)rng_below(&p->place.rng, count);
+
+        for (unsigned i = 0; i < count; i++) {
+            struct p *victim = rt.ps[(start + i) % count];
             struct co *co;
 
             if (victim == p)
@@ -138,19 +141,18 @@ static struct co *steal_from_all(struct p *p)
 /* At most half of the busy processors look for work at a time. */
 static bool may_seek(struct m *m)
 {
-    unsigned busy = rt.p_count - atomic_load(&rt.idle_count);
+    unsigned idle = atomic_load(&rt.idle_count);
 
     if (m->spinning)
         return true;
-    if (2 * atomic_load(&rt.spinning) >= busy)
+    if (2 * atomic_load(&rt.spinning) + idle >= atomic_load(&rt.active))
         return false;
     m->spinning = true;
     atomic_fetch_add(&rt.spinning, 1);
     return true;
 }
 
-static void poll_once(struct m *m, struct p *target, int64_t timeout_ns);
-static void run_timers(struct m *m, struct wheel *w);
+static bool poll_once(struct m *m, int64_t timeout_ns);
 
 static struct co *steal(struct m *m)
 {
@@ -160,7 +162,7 @@ static struct co *steal(struct m *m)
     if (!sched_crowded() || !may_seek(m))
         return NULL;
     if (rings_have_work()) {
-        poll_once(m, p, 0); /* own sockets come before the work of others */
+        poll_once(m, 0); /* own sockets come before the work of others */
         co = runq_get(&p->q);
         if (co != NULL)
             return co;
@@ -179,41 +181,44 @@ static void set_firing(struct p *p, bool firing)
     atomic_store_explicit(&p->firing, firing, memory_order_release);
 }
 
-/* One round of target's poller, by its own thread or by one that helps out. Nobody else polls it
- * meanwhile: sockets closed before a round begins cannot be named by it (see poller_recycle()). */
-static void poll_once(struct m *m, struct p *target, int64_t timeout_ns)
+/* One round of the seat's poller. Nobody else polls it meanwhile: sockets closed before a round
+ * begins cannot be named by it (see poller_recycle()). False: somebody does, who is on his way out
+ * of the seat or into it. */
+static bool poll_once(struct m *m, int64_t timeout_ns)
 {
     struct p *p = m->p;
+    struct p *home = p->home;
     int n;
 
-    if (!spin_trylock(&target->poll_lock))
-        return;
-    poller_recycle(target);
-    n = world_poll(rt.world, target->poller, m->events, POLL_EVENTS, timeout_ns);
+    if (!spin_trylock(&home->poll_lock))
+        return false;
+    poller_recycle(home);
+    n = world_poll(rt.world, home->poller, m->events, POLL_EVENTS, timeout_ns);
     p->place.now_ns = world_now_ns(rt.world);
-    atomic_store_explicit(&target->polled_ns, p->place.now_ns, memory_order_relaxed);
+    atomic_store_explicit(&home->polled_ns, p->place.now_ns, memory_order_relaxed);
     stat_add(&p->polls, 1);
     set_firing(p, true);
     for (int i = 0; i < n; i++)
         poller_event(m, m->events[i].udata, m->events[i].events);
     set_firing(p, false);
-    spin_unlock(&target->poll_lock);
+    spin_unlock(&home->poll_lock);
     if (n > 0)
         stat_add(&p->events, (uint64_t)n);
     if (n == -EDEADLK)
         runtime_deadlocked();
     else
         ASSERT(n >= 0);
+    return true;
 }
 
-static void run_timers(struct m *m, struct wheel *w)
+static void run_timers(struct m *m)
 {
     struct expired expired[EXPIRE_BATCH];
     size_t n;
 
     do {
         set_firing(m->p, true);
-        n = wheel_expire(w, m->p->place.now_ns, expired, EXPIRE_BATCH);
+        n = wheel_expire(m->p->wheel, m->p->place.now_ns, expired, EXPIRE_BATCH);
         full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
@@ -232,8 +237,10 @@ static void begin_round(struct m *m)
     struct p *p = m->p;
 
     p->place.now_ns = world_now_ns(rt.world);
-    if (wheel_next_ns(&p->wheel) <= p->place.now_ns)
-        run_timers(m, &p->wheel);
+    if (unlikely(atomic_load_explicit(&p->slice_over, memory_order_relaxed)))
+        atomic_store_explicit(&p->slice_over, false, memory_order_relaxed);
+    if (wheel_next_ns(p->wheel) <= p->place.now_ns)
+        run_timers(m);
 }
 
 static void idle_enter(struct p *p)
@@ -275,38 +282,15 @@ static int64_t trim_timeout(struct p *p)
     return MAX(p->trim_ns - p->place.now_ns, 0);
 }
 
-/* The sleeper on the lookout looks after processors that work and have not polled for a while: one
- * long computation does not hold up the sockets and timers of its processor. */
-static void look_out(struct m *m)
-{
-    for (unsigned i = 0; i < rt.p_count; i++) {
-        struct p *other = rt.ps[i];
-        int64_t polled = atomic_load_explicit(&other->polled_ns, memory_order_relaxed);
-
-        if (other == m->p || atomic_load(&other->idle) || m->p->place.now_ns - polled < LOOKOUT_NS)
-            continue;
-        poll_once(m, other, 0);
-        if (wheel_next_ns(&other->wheel) <= m->p->place.now_ns)
-            run_timers(m, &other->wheel);
-    }
-}
-
 static void sleep_in_poller(struct m *m)
 {
     struct p *p = m->p;
-    int64_t next_ns = wheel_next_ns(&p->wheel);
+    int64_t next_ns = wheel_next_ns(p->wheel);
     int64_t timeout_ns = next_ns == NS_NEVER ? NS_NEVER : MAX(next_ns - p->place.now_ns, 0);
-    bool lookout = sched_crowded() && atomic_load(&rt.idle_count) < rt.p_count &&
-                   !atomic_exchange(&rt.lookout, true);
 
-    if (lookout)
-        timeout_ns = MIN(timeout_ns, (int64_t)LOOKOUT_NS);
     timeout_ns = MIN(timeout_ns, trim_timeout(p));
-    poll_once(m, p, timeout_ns);
-    if (lookout) {
-        atomic_store(&rt.lookout, false);
-        look_out(m);
-    }
+    if (!poll_once(m, timeout_ns))
+        sched_yield();
 }
 
 /* Nothing to run: sleeps until there may be. */
@@ -319,7 +303,7 @@ static void rest(struct m *m)
         set_firing(p, true);
         poller_retry_starved(m);
         set_firing(p, false);
-        if (runq_len(&p->q) != 0 || p->bag_len != 0)
+        if (runq_len(&p->q) != 0 || !bag_empty())
             return;
     }
     idle_enter(p);
@@ -336,19 +320,21 @@ static void rest(struct m *m)
 
 bool sched_round_due(struct m *m)
 {
-    return tick_of(m->p) == m->p->round_tick;
+    unsigned due = atomic_load_explicit(&m->p->round_tick, memory_order_relaxed);
+
+    return (int)(sched_tick(m->p) - due) >= 0;
 }
 
 struct co *sched_pick(struct m *m)
 {
     struct p *p = m->p;
-    unsigned tick = tick_of(p) + 1;
+    unsigned tick = sched_tick(p) + 1;
     struct co *co;
 
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
-    if (unlikely(tick == p->round_tick))
+    if (unlikely((int)(tick - atomic_load_explicit(&p->round_tick, memory_order_relaxed)) >= 0))
         return &m->g0;
-    co = unlikely(rt.simulated) ? ready_draw(p) : runq_get(&p->q);
+    co = unlikely(rt.simulated) ? bag_pick(p) : runq_get(&p->q);
     return likely(co != NULL) ? co : &m->g0;
 }
 
@@ -356,31 +342,72 @@ struct co *sched_pick(struct m *m)
 static struct co *look_around(struct m *m)
 {
     struct p *p = m->p;
-    int64_t polled_ns = atomic_load_explicit(&p->polled_ns, memory_order_relaxed);
+    int64_t polled_ns = atomic_load_explicit(&p->home->polled_ns, memory_order_relaxed);
     struct co *co;
 
-    p->round_tick = tick_of(p) + GLOBAL_EVERY;
+    atomic_store_explicit(&p->round_tick, sched_tick(p) + GLOBAL_EVERY, memory_order_relaxed);
+    mandate_settle(p);
     co = ready_take_global(p, 1);
     if (rt.simulated ? co == NULL : p->place.now_ns - polled_ns >= BUSY_POLL_NS)
-        poll_once(m, p, 0); /* even with work in the global queue: it may never be empty */
+        poll_once(m, 0); /* even with work in the global queue: it may never be empty */
     return co;
 }
 
-/* NULL: the runtime stops. */
+/* Serves sockets and timers of a seat that is not among the working ones; what becomes runnable is
+ * for others. */
+static void attend(struct m *m)
+{
+    ready_surrender(m->p);
+    stop_seeking(m, true);
+    sched_set_stage(m->p, STAGE_AWAY);
+    sleep_in_poller(m);
+    sched_set_stage(m->p, STAGE_LOOP);
+}
+
+/* Whether this processor may go on to look for something to run. Sets *ret_over when it shall leave
+ * its loop. */
+static bool may_run(struct m *m, bool *ret_over)
+{
+    if (unlikely(atomic_load_explicit(&rt.stop, memory_order_relaxed))) {
+        *ret_over = true;
+        return false;
+    }
+    if (likely(mandate_may_run(m->p)))
+        return true;
+    switch (mandate_duty(m)) {
+    case DUTY_RUN:
+        return true;
+    case DUTY_ATTEND:
+        attend(m);
+        break;
+    case DUTY_LEAVE:
+        ready_surrender(m->p);
+        stop_seeking(m, true);
+        *ret_over = true;
+        break;
+    case DUTY_RETRY:
+        sched_yield();
+        break;
+    }
+    return false;
+}
+
+/* NULL: the runtime stops, or a spare's turn is over. */
 static struct co *find_runnable(struct m *m)
 {
     struct p *p = m->p;
+    bool over = false;
 
-    for (;;) {
+    while (!over) {
         struct co *co = NULL;
 
         begin_round(m);
-        if (atomic_load_explicit(&rt.stop, memory_order_relaxed))
-            return NULL;
+        if (!may_run(m, &over))
+            continue;
         if (sched_round_due(m))
             co = look_around(m);
         if (co == NULL)
-            co = rt.simulated ? ready_draw(p) : runq_get(&p->q);
+            co = rt.simulated ? bag_draw(p) : runq_get(&p->q);
         if (co == NULL)
             co = ready_take_global(p, RUNQ_SIZE);
         if (co == NULL)
@@ -388,16 +415,25 @@ static struct co *find_runnable(struct m *m)
         if (co != NULL) {
             stop_seeking(m, true);
             share_surplus(p);
+            /* We are not on the idle list: the monitor has seen that, or we see that it sleeps. */
+            if (unlikely(atomic_load_explicit(&rt.monitor_sleeps, memory_order_relaxed)) &&
+                atomic_exchange(&rt.monitor_sleeps, false))
+                monitor_wake(false);
             return co;
         }
         rest(m);
     }
+    return NULL;
 }
 
 void sched_loop(struct m *m)
 {
     struct co *co;
 
-    while ((co = find_runnable(m)) != NULL)
+    sched_set_stage(m->p, STAGE_LOOP);
+    while ((co = find_runnable(m)) != NULL) {
+        sched_set_stage(m->p, STAGE_RUN);
         switch_away(m, &m->g0, co, AFTER_NOTHING, NULL);
+        sched_set_stage(m->p, STAGE_LOOP);
+    }
 }

@@ -12,37 +12,79 @@
 #include "runtime/stack.h"
 
 enum {
-    PROCESSORS_MAX = 256,
+    WORKERS_MAX = 256, /* seats */
+    SPARES_MAX = 256,  /* processors that stand in for those whose threads are stuck */
+    PROCESSORS_MAX = WORKERS_MAX + SPARES_MAX,
     POLL_EVENTS = 256,
-    GLOBAL_EVERY = 61, /* picks between looks at the global queue, the clock and the poller */
+    GLOBAL_EVERY = 61,  /* picks between looks at the global queue, the clock and the poller */
+    DELAY_BUCKETS = 24, /* of delays from runnable to running: below 1 us, below 2^i us, others */
 };
 
 struct poll_fd;
 
-/* A processor: the right to run coroutines, and what goes with it. */
+/* What a processor's thread does. */
+enum stage {
+    STAGE_AWAY, /* it waits for a turn, attends to sockets and timers only, or there is none */
+    STAGE_LOOP, /* it is in the scheduler loop: looks for work, or sleeps */
+    STAGE_RUN,  /* it runs coroutines */
+};
+
+/* The monitor's notes on a processor. */
+struct watch {
+    unsigned tick;      /* its pick counter at the last look */
+    int64_t since_ns;   /* when that was first seen */
+    int64_t report_ns;  /* the age at which it is reported next */
+    bool hog;           /* it is counted as one */
+    uint64_t word;      /* a home: its mandate at the last look */
+    int64_t blocked_ns; /* a home: when this announced block was first seen */
+};
+
+/* A processor: what is needed to run coroutines. A home has a seat, with sockets and timers; a
+ * spare stands in for a home whose thread is stuck. See mandate.c. */
 struct p {
     struct place place;
-    struct world_poller *poller; /* constant */
 
-    /* The thread that holds it. */
-    struct m *m;
-    unsigned round_tick; /* pick at which the next round is due at the latest */
+    /* A home: constant, its own. A spare: those of the home that it stands in for; written by the
+     * monitor between two turns. */
+    struct p *home;
+    struct world_poller *poller;
+    struct wheel *wheel;
+
+    /* Its thread. */
+    struct m *m; /* constant */
     struct stack_cache stacks;
-    uint64_t next_id;
-    struct co **bag; /* simulated world: the runnable ones, drawn by chance */
-    uint32_t bag_len, bag_cap;
-    int64_t trim_ns; /* when to think of trimming; 0: not */
+    uint64_t next_id, end_id; /* numbers for new coroutines */
+    int64_t trim_ns;          /* when to think of trimming; 0: not */
+    uint32_t delay_turn;      /* each 64th wake-up is sampled */
 
-    /* Written by the holder, read by all. */
-    CACHE_ALIGNED _Atomic(int64_t) polled_ns;
-    atomic_uint tick;      /* picks */
-    atomic_bool firing;    /* takes watches away and starts their coroutines: see join_all() */
-    atomic_bool idle;      /* on the idle list; written under rt.idle_lock */
-    struct list idle_node; /* under rt.idle_lock */
+    /* The pick: its thread counts, the monitor may move the next round up (sched_prod()). */
+    atomic_uint tick;       /* picks */
+    atomic_uint round_tick; /* pick at which the next round is due at the latest */
+
+    /* Written by its thread, read by all. */
+    CACHE_ALIGNED _Atomic(int64_t) polled_ns; /* a home: written by whoever polls for it */
+    atomic_bool firing;      /* takes watches away and starts their coroutines: see join_all() */
+    atomic_bool idle;        /* on the idle list; written under rt.idle_lock */
+    struct list idle_node;   /* under rt.idle_lock */
+    atomic_uchar stage;      /* enum stage */
+    atomic_bool in_block;    /* between weir_block_enter() and weir_block_exit() */
+    atomic_bool has_sockets; /* a home: has or had some */
+    atomic_bool slice_over;  /* set by the monitor: the coroutine has run for long enough */
+    atomic_bool active;      /* may steal; counted in rt.active; changed under rt.active_lock */
     _Atomic(uint64_t) started, ended, parks, unparks, steals, polls, events, fired;
+    _Atomic(uint64_t) delays[DELAY_BUCKETS], delay_sum_ns;
 
     struct runq q;
-    struct wheel wheel;
+
+    /* A home. */
+    unsigned seat; /* constant: its place among rt.homes */
+    struct mandate mandate;
+    struct wheel home_wheel;
+
+    /* A spare: under spares.lock (mandate.c). */
+    struct p *next_spare;
+
+    struct watch watch; /* the monitor */
 
     /* Anybody: who polls, and sockets closed since the last poll. */
     CACHE_ALIGNED struct spinlock poll_lock;
@@ -59,8 +101,17 @@ struct m {
     enum after after;
     struct co *after_co;
     struct spinlock *after_unlock;
-    bool spinning; /* looks for work of others; counted in rt.spinning */
+    bool spinning;                /* looks for work of others; counted in rt.spinning */
+    _Atomic(struct co *) running; /* this one; for the monitor */
+
+    /* The thread: see mandate.c. */
     pthread_t thread;
+    pthread_cond_t turn; /* a spare waits for its turn; under spares.lock, as is what follows */
+    bool taken;          /* its turn is being prepared */
+    bool has_turn;       /* it may begin */
+    bool ended;          /* the thread has, or is about to */
+    bool has_thread;     /* to be joined */
+    atomic_int tid;
     struct stack_bounds bounds; /* of the thread's own stack */
     struct world_event events[POLL_EVENTS];
 };
@@ -69,9 +120,19 @@ struct runtime {
     /* Constant while it runs. */
     struct world *world;
     bool simulated;
-    unsigned p_count;
+    bool can_be_alone; /* there is a heavy fence: see mandate.h */
+    int64_t hog_ns;
+    weir_hog_fn *hog_fn;
+    void *hog_arg;
+
+    /* All processors, and of these the homes by seat. They only grow in number (release). */
+    atomic_uint p_count, home_count;
     struct p *ps[PROCESSORS_MAX];
-    struct m *ms[PROCESSORS_MAX];
+    struct m *ms[PROCESSORS_MAX]; /* ms[i] is the thread of ps[i] */
+    struct p *homes[WORKERS_MAX];
+    atomic_uint workers;        /* seats whose holders may run coroutines: the first so many */
+    atomic_uint workers_wanted; /* what they shall be; the monitor follows */
+    atomic_bool workers_fixed;  /* chosen, not counted from the machine */
 
     /* Start and end. */
     int (*main_fn)(void *arg);
@@ -91,10 +152,14 @@ struct runtime {
     CACHE_ALIGNED struct spinlock idle_lock;
     struct list idle_list;
     atomic_uint idle_count;
+    atomic_bool monitor_sleeps; /* until somebody finds work; set under idle_lock */
     atomic_uint spinning;
-    atomic_bool lookout; /* a sleeper watches over the processors that work */
+    atomic_uint active; /* processors that may steal */
+    pthread_mutex_t active_lock;
+    atomic_bool blocks; /* a block has been announced since the monitor's last look */
 
     _Atomic(uint64_t) foreign_unparks, foreign_started;
+    _Atomic(uint64_t) next_ids;
     atomic_uint next_poller;
 };
 
@@ -112,10 +177,31 @@ static inline void stat_add(_Atomic(uint64_t) *counter, uint64_t n)
                           memory_order_relaxed);
 }
 
-/* There are other processors. */
+/* There are others that may steal. */
 static inline bool sched_crowded(void)
 {
-    return rt.p_count > 1;
+    return atomic_load_explicit(&rt.active, memory_order_relaxed) > 1;
+}
+
+static inline unsigned sched_workers(void)
+{
+    return atomic_load_explicit(&rt.workers, memory_order_relaxed);
+}
+
+static inline unsigned sched_tick(const struct p *p)
+{
+    return atomic_load_explicit(&p->tick, memory_order_relaxed);
+}
+
+static inline void sched_set_stage(struct p *p, enum stage stage)
+{
+    atomic_store_explicit(&p->stage, (unsigned char)stage, memory_order_release);
+}
+
+/* The next pick begins a round. Any thread; forgotten if the processor begins one just now. */
+static inline void sched_prod(struct p *p)
+{
+    atomic_store_explicit(&p->round_tick, sched_tick(p), memory_order_relaxed);
 }
 
 /* The thread and processor of the caller, on a coroutine or not; NULL on foreign threads. Valid
@@ -136,14 +222,18 @@ void sched_ready_last(struct m *m, struct co *co);
 
 static inline void ready_last(struct m *m, struct co *co)
 {
+    if (unlikely((++m->p->delay_turn & 63) == 0))
+        co->ready_ns = m->p->place.now_ns;
     if (unlikely(rt.simulated) || unlikely(!runq_push(&m->p->q, co)))
         sched_ready_last(m, co);
 }
 
 /* Moves up to max coroutines from the global queue to the processor and returns the first. */
 struct co *ready_take_global(struct p *p, unsigned max);
-/* The simulated world has one processor, and its runnable coroutines are drawn by chance. */
-struct co *ready_draw(struct p *p);
+/* Moves all of the processor's to the global queue, and wakes somebody. Its thread. */
+void ready_surrender(struct p *p);
+/* A sampled coroutine begins to run: takes note of how long it has waited. */
+void ready_note_delay(struct p *p, struct co *co);
 
 /* sched.c */
 void sched_loop(struct m *m);
@@ -204,10 +294,13 @@ static inline int co_check(const struct co *co)
 /* Lets others run without looking at scopes. */
 void park_yield(struct co *co);
 
-/* After an operation that did not park: the budget for fairness. */
+/* After an operation that did not park: the budget for fairness. The monitor may cut it short. */
 static inline void co_spend(struct co *co)
 {
-    if (unlikely(--co->budget == 0))
+    unsigned left = atomic_load_explicit(&co->budget, memory_order_relaxed) - 1U;
+
+    atomic_store_explicit(&co->budget, (uint16_t)left, memory_order_relaxed);
+    if (unlikely((uint16_t)left == 0))
         park_yield(co);
 }
 
@@ -245,6 +338,68 @@ void poller_done(void);
 
 /* timers of coroutines and of watches are told apart by the low bit of the ticket */
 enum { TICKET_WATCH = 1 };
+
+/* mandate.c: seats, spares, and who is active. */
+enum duty {
+    DUTY_RUN,
+    DUTY_ATTEND, /* to sockets and timers only: its seat is beyond the number of workers */
+    DUTY_LEAVE,  /* the turn of a spare is over */
+    DUTY_RETRY,
+};
+
+/* The common case of mandate_duty(): DUTY_RUN. */
+static inline bool mandate_may_run(const struct p *p)
+{
+    return mandate_held_by(&p->home->mandate, p->place.processor) &&
+           p->home->seat < sched_workers() &&
+           atomic_load_explicit(&p->active, memory_order_relaxed);
+}
+
+enum duty mandate_duty(struct m *m);
+/* Of an owner that may be the only active processor, now and then. */
+void mandate_settle(struct p *p);
+/* Monitor: replaces the holder of home's mandate, which has been seen. */
+bool mandate_replace(struct p *home, uint64_t seen);
+/* Setup, and later the monitor: processors and threads of homes up to count. */
+int mandate_open_seats(unsigned count);
+int mandate_start_threads(void);
+void mandate_resize(unsigned count);
+/* The caller's thread is that of the first home until the runtime stops. */
+void mandate_run_first(void);
+void mandate_stop(void); /* joins all other threads of processors */
+bool mandate_fence_exists(void);
+void mandate_fence_register(void);
+unsigned mandate_threads(void);
+
+/* monitor.c */
+int monitor_start(void);
+void monitor_stop(void);
+/* From a sleep without a time limit: to look now, or once those that just began have had time. */
+void monitor_wake(bool now);
+/* The next weir_checkpoint() of everybody takes a look. */
+static inline void monitor_want_checkpoints(void)
+{
+    if (__atomic_load_n(&weir_checkpoint_wanted, __ATOMIC_RELAXED) == 0)
+        __atomic_store_n(&weir_checkpoint_wanted, 1, __ATOMIC_RELAXED);
+}
+
+struct monitor_stats {
+    uint64_t handoffs;      /* mandates given on: from announced blocks */
+    uint64_t substitutions; /* and from others that were stuck */
+    uint64_t hogs;          /* coroutines that ran for two periods or longer */
+    uint64_t wake_ups;      /* of the monitor */
+};
+void monitor_get_stats(struct monitor_stats *ret);
+
+/* hog.c: the monitor, about the coroutine that p has run for so long. */
+void hog_report(struct p *p, int64_t held_ns);
+void hog_stop(void);
+
+/* cpus.c: processors that the machine grants us. */
+unsigned cpus_count(void);
+
+/* main.c: a processor and its thread's record; for this home, or one itself (NULL). */
+int processor_new(struct p *home, struct p **ret);
 
 /* blocking.c */
 void blocking_stop(void);

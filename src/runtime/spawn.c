@@ -56,6 +56,18 @@ static void set_id(struct co *co, uint64_t id)
     atomic_store_explicit(&co->id, id, memory_order_relaxed);
 }
 
+/* Processors take numbers by the batch: the counter that all share is rarely touched. */
+static uint64_t next_id(struct p *p)
+{
+    enum { BATCH = 64 };
+
+    if (unlikely(p->next_id == p->end_id)) {
+        p->next_id = atomic_fetch_add_explicit(&rt.next_ids, BATCH, memory_order_relaxed);
+        p->end_id = p->next_id + BATCH;
+    }
+    return ++p->next_id; /* 0 names none */
+}
+
 struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause)
 {
     struct p *p = m != NULL ? m->p : NULL;
@@ -70,7 +82,7 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
     co->born_at = NULL;
     co->cause = (int16_t)cause;
     if (p != NULL) {
-        set_id(co, ++p->next_id * rt.p_count + p->place.processor);
+        set_id(co, next_id(p));
         stat_add(&p->started, 1);
     } else {
         set_id(co, (1 + atomic_fetch_add(&rt.foreign_started, 1)) | UINT64_C(1) << 63);

@@ -60,7 +60,10 @@ NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum afte
     m->after_unlock = unlock;
     to->m = m;
     to->place = &m->p->place;
-    to->budget = BUDGET_OPS;
+    atomic_store_explicit(&to->budget, BUDGET_OPS, memory_order_relaxed);
+    atomic_store_explicit(&m->running, to, memory_order_relaxed);
+    if (unlikely(to->ready_ns != 0))
+        ready_note_delay(m->p, to);
     sanitize_leave(from, to, bounds_of(m, to), after == AFTER_EXIT);
     co_switch(&from->sp, to->sp);
     sanitize_arrive(from, false);

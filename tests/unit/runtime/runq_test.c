@@ -81,7 +81,8 @@ static void slot_runs_first_but_not_for_ever(void)
 
     for (int alone = 0; alone < 2; alone++) {
         memset(&owner_q, 0, sizeof(owner_q));
-        owner_q.alone = alone;
+        if (alone)
+            lone_begin(&owner_q.lone);
         until_ring = 0;
         CHECK(runq_push(&owner_q, &ring_one));
         for (;;) {
