@@ -55,6 +55,14 @@ bench-runtime: ## weir's coroutines beside Go, Boost.Fiber, libuv and plain C
 	@ninja -C build-release --quiet bench-runtime-programs
 	@bench/bench_runtime --build build-release $(BENCH)
 
+.PHONY: bench-policy
+bench-policy: ## what a breaker's, a limiter's decision costs, beside Go
+	@tools/deps.sh build bench
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="$(RELEASE_FLAGS)"
+	@ninja -C build-release --quiet bench-policy-programs
+	@bench/bench_policy --build build-release $(BENCH)
+
 .PHONY: fuzz
 fuzz: ## run each fuzzer for FUZZ_SECONDS=60
 	@tools/deps.sh build test fuzz
