@@ -1,42 +1,23 @@
-/* Channels: one lock, a ring, two queues of waiters whose records are on their own stacks. Who
- * finds somebody waiting copies straight to or from that one's stack (Go's hchan does the same). */
+/* Channels: making, sending, receiving, closing. What happens under the lock is in chan.h. */
+#include "runtime/chan.h"
+
 #include <stdlib.h>
 
-#include "runtime/sched.h"
-
-struct waiter {
-    struct list node; /* unlinked by whoever ends the wait */
-    co_ticket ticket;
-    void *elem;  /* to copy from (send; never written) or to */
-    bool served; /* false after a wake: the channel was closed */
-};
-
-struct weir_chan {
-    size_t elem_bytes; /* constant, as is cap */
-    size_t cap;
-
-    struct spinlock lock; /* all below */
-    bool closed;
-    size_t head; /* index of the oldest buffered element */
-    size_t len;
-    struct list senders, receivers;
-    char ring[];
-};
+#include "runtime/explore.h"
 
 struct weir_chan *weir_chan_new(size_t elem_bytes, size_t cap)
 {
     size_t bytes;
-    struct weir_chan *c;
+    void *c = NULL;
 
-    if (__builtin_mul_overflow(elem_bytes, cap, &bytes) ||
-        __builtin_add_overflow(bytes, sizeof(*c), &bytes))
+    if (cap > UINT32_MAX || __builtin_mul_overflow(elem_bytes, cap, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(struct weir_chan), &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
-    c = malloc(bytes);
-    if (c == NULL)
+    if (posix_memalign(&c, CACHE_LINE, bytes) != 0)
         return NULL;
-    *c = (struct weir_chan){.elem_bytes = elem_bytes, .cap = cap};
-    list_init(&c->senders);
-    list_init(&c->receivers);
+    memset(c, 0, sizeof(struct weir_chan));
+    ((struct weir_chan *)c)->elem_bytes = elem_bytes;
+    ((struct weir_chan *)c)->cap = (uint32_t)cap;
     return c;
 }
 
@@ -44,120 +25,70 @@ void weir_chan_free(struct weir_chan *c)
 {
     if (c == NULL)
         return;
-    ASSERT(list_empty(&c->senders) && list_empty(&c->receivers));
+    ASSERT(waitq_empty(&c->senders) && waitq_empty(&c->receivers));
     free(c);
 }
 
-static void copy(struct weir_chan *c, void *to, const void *from)
+/* The holder may have been taken off its processor by the system: let other coroutines run rather
+ * than spin, and when there are none, other threads. */
+static NOINLINE void lock_slow(struct weir_chan *c, struct co *co)
 {
-    if (likely(c->elem_bytes == sizeof(void *)))
-        memcpy(to, from, sizeof(void *));
-    else if (c->elem_bytes > 0)
-        memcpy(to, from, c->elem_bytes);
-}
-
-static void *slot(struct weir_chan *c, size_t i)
-{
-    size_t at = c->head + i;
-
-    return c->ring + (at >= c->cap ? at - c->cap : at) * c->elem_bytes;
-}
-
-/* Takes the first waiter whose wait has not ended otherwise. The winner of the claim may write to
- * the waiter's stack until it calls park_run(). */
-static struct waiter *claim_first(struct list *queue, struct co **ret_co)
-{
-    struct list *node;
-
-    while ((node = list_pop_front(queue)) != NULL) {
-        struct waiter *w = list_entry(node, struct waiter, node);
-        struct co *co = park_claim(w->ticket);
-
-        if (co != NULL) {
-            *ret_co = co;
-            return w;
+    do {
+        for (int i = 0; i < 100; i++) {
+            if (spin_trylock(&c->lock))
+                return;
+            spin_pause();
         }
-    }
-    return NULL;
+        park_yield(co);
+        sched_yield();
+    } while (!spin_trylock(&c->lock));
+}
+
+static inline void lock(struct weir_chan *c, struct co *co)
+{
+    if (unlikely(atomic_exchange_explicit(&c->lock.held, 1, memory_order_acquire) != 0))
+        lock_slow(c, co);
 }
 
 /* Waits in queue; unlocks. 0: served; -EPIPE: closed; or the error of the wait. */
-static int wait_in(struct weir_chan *c, struct co *co, struct list *queue, enum wait_reason reason,
-                   void *elem)
+static int wait_in(struct weir_chan *c, struct co *co, struct waitq *queue, enum wait_reason reason,
+                   void *elem, int64_t at_ns)
 {
-    struct waiter w = {.elem = elem, .ticket = park_prepare(co, reason, c, 0)};
+    struct chan_waiter w = {.waiter.ticket = park_prepare(co, reason, c, 0), .elem = elem};
     int r;
 
-    list_push_back(queue, &w.node);
-    r = park(co, NS_NEVER, &c->lock);
+    waitq_push_last(queue, &w.waiter);
+    r = park(co, at_ns, &c->lock);
     if (likely(r == 0))
-        return w.served ? 0 : -EPIPE;
+        return w.fate == CHAN_SERVED ? 0 : -EPIPE;
     spin_lock(&c->lock);
-    list_remove(&w.node);
+    waitq_remove(queue, &w.waiter);
     spin_unlock(&c->lock);
     return r;
 }
 
-/* Under the lock. 0: done, *ret_wake must be run after unlocking when it is not NULL. -EAGAIN. */
-static int send_now(struct weir_chan *c, const void *elem, struct co **ret_wake)
+static int wait_for_nothing(struct co *co, enum wait_reason reason, int64_t at_ns)
 {
-    struct waiter *w;
-
-    *ret_wake = NULL;
-    if (c->closed)
-        return -EPIPE;
-    w = claim_first(&c->receivers, ret_wake);
-    if (w != NULL) {
-        copy(c, w->elem, elem);
-        w->served = true;
-        return 0;
-    }
-    if (c->len == c->cap)
-        return -EAGAIN;
-    copy(c, slot(c, c->len), elem);
-    c->len++;
-    return 0;
+    park_prepare(co, reason, NULL, 0);
+    return park(co, at_ns, NULL);
 }
 
-/* Under the lock. 1: got one, *ret_wake as above; 0: closed and empty; -EAGAIN. */
-static int recv_now(struct weir_chan *c, void *elem, struct co **ret_wake)
-{
-    struct waiter *w;
-
-    *ret_wake = NULL;
-    if (c->len > 0) {
-        copy(c, elem, slot(c, 0));
-        c->head = c->head + 1 == c->cap ? 0 : c->head + 1;
-        c->len--;
-    } else if (c->cap > 0) {
-        return c->closed ? 0 : -EAGAIN;
-    }
-    w = claim_first(&c->senders, ret_wake);
-    if (c->cap == 0 && w == NULL)
-        return c->closed ? 0 : -EAGAIN;
-    if (w != NULL) {
-        w->served = true;
-        if (c->cap == 0)
-            copy(c, elem, w->elem);
-        else
-            copy(c, slot(c, c->len++), w->elem);
-    }
-    return 1;
-}
-
-int weir_chan_send(struct weir_chan *c, const void *elem)
+static inline int send_at(struct weir_chan *c, const void *elem, int64_t at_ns)
 {
     struct co *co = co_self(), *wake;
     int r;
 
     ASSERT(co != NULL);
+    explore_point("send", c);
     r = co_check(co);
     if (r < 0)
         return r;
-    spin_lock(&c->lock);
-    r = send_now(c, elem, &wake);
+    if (unlikely(c == NULL))
+        return wait_for_nothing(co, WAIT_CHAN_SEND, at_ns);
+    lock(c, co);
+    r = chan_send_now(c, elem, &wake);
     if (r == -EAGAIN)
-        return wait_in(c, co, &c->senders, WAIT_CHAN_SEND, (void *)elem);
+        return wait_in(c, co, &c->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)elem, at_ns);
     spin_unlock(&c->lock);
     if (wake != NULL)
         park_run(wake);
@@ -165,19 +96,22 @@ int weir_chan_send(struct weir_chan *c, const void *elem)
     return r;
 }
 
-int weir_chan_recv(struct weir_chan *c, void *elem)
+static inline int recv_at(struct weir_chan *c, void *elem, int64_t at_ns)
 {
     struct co *co = co_self(), *wake;
     int r;
 
     ASSERT(co != NULL);
+    explore_point("receive", c);
     r = co_check(co);
     if (r < 0)
         return r;
-    spin_lock(&c->lock);
-    r = recv_now(c, elem, &wake);
+    if (unlikely(c == NULL))
+        return wait_for_nothing(co, WAIT_CHAN_RECV, at_ns);
+    lock(c, co);
+    r = chan_recv_now(c, elem, &wake);
     if (r == -EAGAIN) {
-        r = wait_in(c, co, &c->receivers, WAIT_CHAN_RECV, elem);
+        r = wait_in(c, co, &c->receivers, WAIT_CHAN_RECV, elem, at_ns);
         return r == 0 ? 1 : r == -EPIPE ? 0 : r;
     }
     spin_unlock(&c->lock);
@@ -187,13 +121,36 @@ int weir_chan_recv(struct weir_chan *c, void *elem)
     return r;
 }
 
+int weir_chan_send(struct weir_chan *c, const void *elem)
+{
+    return send_at(c, elem, NS_NEVER);
+}
+
+int weir_chan_send_until(struct weir_chan *c, const void *elem, int64_t at_ns)
+{
+    return send_at(c, elem, at_ns);
+}
+
+int weir_chan_recv(struct weir_chan *c, void *elem)
+{
+    return recv_at(c, elem, NS_NEVER);
+}
+
+int weir_chan_recv_until(struct weir_chan *c, void *elem, int64_t at_ns)
+{
+    return recv_at(c, elem, at_ns);
+}
+
 int weir_chan_try_send(struct weir_chan *c, const void *elem)
 {
     struct co *wake;
     int r;
 
+    explore_point("try send", c);
+    if (c == NULL || !chan_can_send(c))
+        return -EAGAIN;
     spin_lock(&c->lock);
-    r = send_now(c, elem, &wake);
+    r = chan_send_now(c, elem, &wake);
     spin_unlock(&c->lock);
     if (wake != NULL)
         park_run(wake);
@@ -205,37 +162,48 @@ int weir_chan_try_recv(struct weir_chan *c, void *elem)
     struct co *wake;
     int r;
 
+    explore_point("try receive", c);
+    if (c == NULL || !chan_can_recv(c))
+        return -EAGAIN;
     spin_lock(&c->lock);
-    r = recv_now(c, elem, &wake);
+    r = chan_recv_now(c, elem, &wake);
     spin_unlock(&c->lock);
     if (wake != NULL)
         park_run(wake);
     return r;
 }
 
-void weir_chan_close(struct weir_chan *c)
+static void close_queue(struct waitq *queue, struct wake_list *wakes)
 {
-    struct co *first = NULL, *co;
+    struct chan_waiter *w;
+    struct co *co;
 
-    spin_lock(&c->lock);
-    c->closed = true;
-    while (claim_first(&c->receivers, &co) != NULL || claim_first(&c->senders, &co) != NULL) {
-        co->next = first;
-        first = co;
-    }
-    spin_unlock(&c->lock);
-    while ((co = first) != NULL) {
-        first = co->next;
-        park_run(co);
+    while ((w = chan_claim_first(queue, &co)) != NULL) {
+        w->fate = CHAN_CLOSED;
+        wake_list_add(wakes, co);
     }
 }
 
-size_t weir_chan_len(struct weir_chan *c)
+void weir_chan_close(struct weir_chan *c)
 {
-    size_t len;
+    WAKE_LIST(wakes);
 
+    ASSERT(c != NULL);
+    explore_point("close", c);
     spin_lock(&c->lock);
-    len = c->len;
+    atomic_store_explicit(&c->closed, true, memory_order_release);
+    close_queue(&c->receivers, &wakes);
+    close_queue(&c->senders, &wakes);
     spin_unlock(&c->lock);
-    return len;
+    wake_list_run(&wakes);
+}
+
+size_t weir_chan_len(const struct weir_chan *c)
+{
+    return c != NULL ? chan_len(c) : 0;
+}
+
+size_t weir_chan_cap(const struct weir_chan *c)
+{
+    return c != NULL ? c->cap : 0;
 }

@@ -2,6 +2,7 @@
  * sleep. The order and the throttling of wake-ups follow Go's findRunnable (runtime/proc.go); what
  * differs is that an idle processor sleeps in its own poller, so that there is nothing else to
  * wake. */
+#include "runtime/alarm.h"
 #include "runtime/sched.h"
 
 enum {
@@ -223,6 +224,8 @@ static void run_timers(struct m *m)
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
                 poller_timeout(m, expired[i].timer, expired[i].ticket);
+            else if ((expired[i].ticket & TICKET_ALARM) != 0)
+                alarm_fire(m, expired[i].timer);
             else
                 park_wake_last(m, expired[i].ticket, RESULT_TIMEOUT);
         }

@@ -90,18 +90,21 @@ static void unlink_timer(struct wheel *w, struct timer *t)
     atomic_store_explicit(&t->wheel, NULL, memory_order_release);
 }
 
-void timer_cancel(struct timer *t)
+bool timer_cancel(struct timer *t)
 {
     struct wheel *w = atomic_load_explicit(&t->wheel, memory_order_acquire);
+    bool armed;
 
     if (w == NULL)
-        return;
+        return false;
     spin_lock(&w->lock);
-    if (atomic_load_explicit(&t->wheel, memory_order_relaxed) == w) {
+    armed = atomic_load_explicit(&t->wheel, memory_order_relaxed) == w;
+    if (armed) {
         unlink_timer(w, t);
         publish_next(w);
     }
     spin_unlock(&w->lock);
+    return armed;
 }
 
 void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ticket)

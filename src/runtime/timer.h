@@ -74,8 +74,9 @@ static inline void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, ui
     timer_arm_slow(w, t, at_ns, ticket);
 }
 
-/* After it returns the timer is on no wheel. A ticket taken before may still be on its way. */
-void timer_cancel(struct timer *t);
+/* After it returns the timer is on no wheel. True: it was on one, and will not fire; false: a ticket
+ * taken before may still be on its way. */
+bool timer_cancel(struct timer *t);
 
 /* Takes up to max timers that are due; fewer than max: there are no more. */
 size_t wheel_expire(struct wheel *w, int64_t now_ns, struct expired *out, size_t max);
