@@ -4,6 +4,7 @@
 
 #include <weir/chan.h>
 #include <weir/counter.h>
+#include <weir/diagnose.h>
 #include <weir/error.h>
 #include <weir/explore.h>
 #include <weir/flight.h>
