@@ -7,7 +7,7 @@
  *
  *     sensors: 10 values, sum 55
  *     meters: 5 values, sum 500
- *     nothing for a while: the third source is stuck
+ *     nothing for a second: the third source is stuck
  */
 #include <stdio.h>
 
@@ -28,8 +28,8 @@ static void emit(void *arg)
     weir_chan_close(src->chan);
 }
 
-/* Reads from all until one second passes without a value. */
-static void merge(struct source *a, struct source *b, struct source *c)
+/* Reads from all; true when a second has passed without a value. */
+static bool merge(struct source *a, struct source *b, struct source *c)
 {
     struct source *sources[] = {a, b, c};
     struct weir_chan *open[] = {a->chan, b->chan, c->chan};
@@ -41,7 +41,7 @@ static void merge(struct source *a, struct source *b, struct source *c)
                             WEIR_RECV_RESULT(open[2], &value, &got), WEIR_AFTER(WEIR_S));
 
         if (i < 0 || i == 3)
-            return;
+            return i == 3;
         if (got == 0) {
             open[i] = NULL;
             continue;
@@ -53,18 +53,22 @@ static void merge(struct source *a, struct source *b, struct source *c)
 
 static int run(void *arg)
 {
-    struct source sensors = {weir_chan_new(sizeof(int), 2), 1, 10, 1};
-    struct source meters = {weir_chan_new(sizeof(int), 0), 80, 120, 10};
-    struct source stuck = {weir_chan_new(sizeof(int), 0)}; /* nobody sends */
+    struct source sensors = {
+        .chan = weir_chan_new(sizeof(int), 2), .first = 1, .last = 10, .step = 1};
+    struct source meters = {
+        .chan = weir_chan_new(sizeof(int), 0), .first = 80, .last = 120, .step = 10};
+    struct source stuck = {.chan = weir_chan_new(sizeof(int), 0)}; /* nobody sends */
+    bool silent = false;
 
     WEIR_SCOPE (s) {
         weir_scope_go(s, "sensors", emit, &sensors);
         weir_scope_go(s, "meters", emit, &meters);
-        merge(&sensors, &meters, &stuck);
+        silent = merge(&sensors, &meters, &stuck);
     }
     printf("sensors: %d values, sum %d\n", sensors.count, sensors.sum);
     printf("meters: %d values, sum %d\n", meters.count, meters.sum);
-    printf("nothing for a while: the third source is stuck\n");
+    if (silent)
+        printf("nothing for a second: the third source is stuck\n");
     weir_chan_free(sensors.chan);
     weir_chan_free(meters.chan);
     weir_chan_free(stuck.chan);

@@ -50,7 +50,8 @@ static void serve(void *arg)
 
 static int run(void *arg)
 {
-    struct request requests[] = {{"/a", 1}, {"/b", 0}, {"/c", 4}};
+    struct request requests[] = {
+        {.path = "/a", .divisor = 1}, {.path = "/b", .divisor = 0}, {.path = "/c", .divisor = 4}};
 
     WEIR_SCOPE (s) {
         for (int i = 0; i < 3; i++)
