@@ -134,7 +134,7 @@ static void look_at_seat(struct p *home, int64_t now_ns)
 
         if (now_ns - polled_ns >= unpolled_ns)
             sched_prod(holder);
-    } else if (wheel_next_ns(home->wheel) + NS_PER_MS < now_ns) {
+    } else if (wheel_next_ns(home->wheel) < now_ns - NS_PER_MS) {
         world_poller_wake(rt.world,
                           home->poller); /* armed by a stuck one, after it went to sleep */
     }
