@@ -1,4 +1,5 @@
 /* Waiting and waking: the claim word's life (co.h), sleeping, yielding. */
+#include "runtime/profile.h"
 #include "runtime/sched.h"
 
 co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags)
@@ -33,7 +34,7 @@ static void guard_wait(struct co *co, int64_t at_ns)
         timer_arm(p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
 }
 
-int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
+static inline int wait_here(struct co *co, int64_t at_ns, struct spinlock *unlock)
 {
     static const int codes[] = {[RESULT_WOKEN] = 0,
                                 [RESULT_TIMEOUT] = -ETIMEDOUT,
@@ -54,10 +55,32 @@ int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
     return codes[(c >> 4) & 3];
 }
 
+static NOINLINE int park_profiled(struct co *co, int64_t at_ns, struct spinlock *unlock)
+{
+    int64_t since_ns = world_now_ns(rt.world);
+    enum wait_reason reason = co->wait_reason;
+    const void *object = co->wait_object;
+    int r;
+
+    co->wait_since_ns = since_ns; /* the time of the round is not exact enough */
+    r = wait_here(co, at_ns, unlock);
+    profile_wait(reason, object, since_ns);
+    return r;
+}
+
+int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
+{
+    if (profile_on(WEIR_PROFILE_BLOCK | WEIR_PROFILE_MUTEX))
+        return park_profiled(co, at_ns, unlock);
+    return wait_here(co, at_ns, unlock);
+}
+
 void park_run(struct co *co)
 {
     struct m *m = m_current();
 
+    if (profile_on(WEIR_PROFILE_MUTEX))
+        profile_unlock(co);
     if (m != NULL)
         stat_add(&m->p->unparks, 1);
     else

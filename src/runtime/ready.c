@@ -1,5 +1,6 @@
 /* The runnable ones: each processor's ring and slot (runq.h), the global queue behind them. Those
  * of the simulated world are in bag.c. */
+#include "runtime/profile.h"
 #include "runtime/sched.h"
 
 static void global_append(struct co *first, struct co *last, unsigned count)
@@ -96,6 +97,8 @@ void ready_note_delay(struct p *p, struct co *co)
     co->ready_ns = 0;
     stat_add(&p->delays[MIN(bucket, DELAY_BUCKETS - 1U)], 1);
     stat_add(&p->delay_sum_ns, (uint64_t)delay_ns);
+    if (profile_on(WEIR_PROFILE_SCHED))
+        profile_delay(co, delay_ns);
 }
 
 /* ---- making runnable ---- */
