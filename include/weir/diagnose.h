@@ -64,13 +64,14 @@ enum weir_profile {
 
 enum weir_profile_format {
     WEIR_PROFILE_TEXT,  /* the places with the most time, largest first */
-    WEIR_PROFILE_PPROF, /* profile.proto, compressed where zlib is there: go tool pprof FILE */
+    WEIR_PROFILE_PPROF, /* profile.proto, not compressed: go tool pprof FILE reads it */
 };
 
 /* Begins to collect (kinds: enum weir_profile, or-ed), from zero for those that were off. A wait of
  * rate_ns or longer is always recorded, a shorter one with probability wait / rate_ns and then
  * counted for as many as it stands for, so that totals are right on average; 0 or 1 records all.
- * 10,000 costs little. -EINVAL: unknown kinds; -ENOMEM. */
+ * 10,000 costs little. Of WEIR_PROFILE_SCHED every 64th wake-up is recorded, whatever the rate.
+ * -EINVAL: unknown kinds; -ENOMEM. */
 WEIR_API int weir_profile_start(unsigned kinds, int64_t rate_ns);
 
 /* Ends collecting; what has been collected stays readable until the next start. */

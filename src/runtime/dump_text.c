@@ -95,20 +95,6 @@ static void put_ids(struct buf *b, const struct dump_group *g)
     buf_lit(b, "\n");
 }
 
-/* What the runtime does to wait is no news: the stack begins with what was called to wait, and ends
- * with the coroutine's function. */
-static bool is_scaffolding(const struct symbol *s)
-{
-    static const char *const names[] = {"switch_away", "park", "park_profiled", "park_yield",
-                                        "co_main"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(s->function, names[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void put_place(struct buf *b, const char *label, const void *pc)
 {
     char text[SYMBOL_TEXT];
@@ -117,6 +103,7 @@ static void put_place(struct buf *b, const char *label, const void *pc)
     buf_printf(b, "  %s %s\n", label, text);
 }
 
+/* The stack begins with what was called to wait, and ends with the coroutine's function. */
 static void put_stack(struct dump_out *out, const struct dump_group *g)
 {
     struct symbol s;
@@ -125,7 +112,7 @@ static void put_stack(struct dump_out *out, const struct dump_group *g)
         symbol_find(g->frames[i], &s);
         if (s.file[0] == 0)
             break; /* no code: a frame without frame pointer was in the way */
-        if (!is_scaffolding(&s))
+        if (!symbol_is_scaffolding(&s))
             put_place(&out->buf, "  at", g->frames[i]);
         dump_flush_if_full(out);
     }

@@ -103,6 +103,18 @@ void symbol_find(const void *pc, struct symbol *ret)
     pthread_mutex_unlock(&known.lock);
 }
 
+bool symbol_is_scaffolding(const struct symbol *s)
+{
+    static const char *const names[] = {"switch_away", "park",    "park_profiled",  "park_yield",
+                                        "park_run",    "co_main", "profile_unlock", "profile_wait"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(s->function, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -4,6 +4,7 @@
 #ifndef WEIR_RUNTIME_SYMBOL_H
 #define WEIR_RUNTIME_SYMBOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ struct symbol {
  * only on the way to a crash: should the lock be held, it gives up after a second. Safe on any
  * stack: where little room is left it does without line numbers. */
 void symbol_find(const void *pc, struct symbol *ret);
+
+/* A function of the runtime that is on the stack of everybody who waits, or begins: no news. */
+bool symbol_is_scaffolding(const struct symbol *s);
 
 /* "function+0x30 (file.c:123)", "function+0x30 (libx.so)", or "0x7f01 (libx.so)", cut to size - 1
  * bytes. Returns the length. As symbol_find(). */

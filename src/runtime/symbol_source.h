@@ -2,8 +2,6 @@
 #ifndef WEIR_RUNTIME_SYMBOL_SOURCE_H
 #define WEIR_RUNTIME_SYMBOL_SOURCE_H
 
-#include <stdbool.h>
-
 #include "runtime/symbol.h"
 
 /* symbol_elf.c: function, start and, in file, the object that pc lies in. False: in none. Neither

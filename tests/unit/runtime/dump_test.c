@@ -90,7 +90,6 @@ static int three_stand(void *arg)
     CHECK(t == strstr(t, "4 coroutines: 3 waiting, 0 runnable, 1 running"));
     check_has(t, "3 coroutines 'stander': wait for channel receive 0x");
     check_has(t, "numbers ");
-    check_has(t, "  at weir_chan_recv+0x");
     check_has(t, "  at middle+0x");
     check_has(t, "  at stand+0x");
     check_has(t, "started three_stand+0x");
