@@ -60,9 +60,11 @@ struct co *bag_pick(struct p *p)
     return bag_draw(p);
 }
 
+/* What is left of the budget stays: who is interrupted has not let others run. */
 void explore_point_slow(const char *what, const void *object)
 {
     struct co *co = co_self(), *next;
+    uint16_t budget;
     struct m *m;
 
     if (co == NULL) /* not on a coroutine */
@@ -73,6 +75,9 @@ void explore_point_slow(const char *what, const void *object)
     explore.current = co;
     bag_put(co);
     next = bag_pick(m->p);
-    if (next != co)
-        switch_away(m, co, next != NULL ? next : &m->g0, AFTER_NOTHING, NULL);
+    if (next == co)
+        return;
+    budget = atomic_load_explicit(&co->budget, memory_order_relaxed);
+    switch_away(m, co, next != NULL ? next : &m->g0, AFTER_NOTHING, NULL);
+    atomic_store_explicit(&co->budget, budget, memory_order_relaxed);
 }

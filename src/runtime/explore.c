@@ -70,6 +70,7 @@ int explore_begin(struct weir_options *o)
     explore_pick_begin();
     explore_trace_begin();
     o->world = explore.world;
+    o->workers = 1;
     explore_arm_crash_text();
     explore_active = true;
     return 0;
@@ -86,7 +87,8 @@ int explore_end(int result)
         result = -ELOOP;
     }
     explore_active = false;
-    explore_disarm_crash_text();
+    if (control.source == FROM_ENVIRONMENT)
+        explore_disarm_crash_text();
     *last = (struct weir_explore_report){
         .schedules = 1, .result = result, .steps = explore.steps, .hash = explore.hash};
     schedule_format(&explore.schedule, &explore.chooser, last->schedule, sizeof(last->schedule));
@@ -106,6 +108,7 @@ int weir_explore_set(const char *schedule)
 
     if (schedule == NULL) {
         control.source = NOWHERE;
+        explore_disarm_crash_text();
         return 0;
     }
     r = schedule_parse(schedule, true, &s, &found);
@@ -207,6 +210,8 @@ int weir_explore(const struct weir_explore_options *options, int (*fn)(void *arg
         chooser_done(&explore.chooser);
     control.searching = false;
     control.source = source;
+    if (source != FROM_CONTROL)
+        explore_disarm_crash_text();
     if (ret != NULL)
         *ret = report;
     return r;

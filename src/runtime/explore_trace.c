@@ -54,7 +54,7 @@ void explore_trace(struct co *co, const char *what, const void *object)
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 static struct sigaction before[ARRAY_LEN(fatal)];
-static bool ours[ARRAY_LEN(fatal)];
+static bool ours[ARRAY_LEN(fatal)], armed;
 
 void explore_print_schedule(void)
 {
@@ -78,6 +78,9 @@ void explore_arm_crash_text(void)
 {
     struct sigaction sa = {.sa_handler = tell_and_die, .sa_flags = SA_NODEFER | SA_RESETHAND};
 
+    if (armed)
+        return; /* from run to run, while weir_explore_set() is in force */
+    armed = true;
     for (size_t i = 0; i < ARRAY_LEN(fatal); i++) {
         ours[i] = sigaction(fatal[i], NULL, &before[i]) == 0 && before[i].sa_handler == SIG_DFL &&
                   sigaction(fatal[i], &sa, NULL) == 0;
@@ -91,4 +94,5 @@ void explore_disarm_crash_text(void)
             sigaction(fatal[i], &before[i], NULL);
         ours[i] = false;
     }
+    armed = false;
 }

@@ -38,7 +38,7 @@ static void switch_after(struct m *m)
     if (after == AFTER_PARK)
         finish_park(m, co, m->after_unlock);
     else if (after == AFTER_YIELD)
-        sched_ready_last(m, co);
+        sched_ready_yielded(m, co);
     else if (after == AFTER_EXIT)
         spawn_free(m, co);
 }
@@ -72,14 +72,24 @@ NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum afte
 
 void switch_bounds(struct m *m)
 {
+    static struct stack_bounds last; /* simulated: one thread runs schedule after schedule, and */
+    static pthread_t last_thread;    /* its bounds are read from /proc/self/maps */
     pthread_attr_t attr;
     void *low;
 
+    if (rt.simulated && last.low != NULL && pthread_equal(last_thread, pthread_self())) {
+        m->bounds = last;
+        return;
+    }
     if (pthread_getattr_np(pthread_self(), &attr) != 0)
         return;
     if (pthread_attr_getstack(&attr, &low, &m->bounds.size) == 0)
         m->bounds.low = low;
     pthread_attr_destroy(&attr);
+    if (rt.simulated) {
+        last = m->bounds;
+        last_thread = pthread_self();
+    }
 }
 
 /* The first function on every stack; co_entry calls it. */
@@ -87,6 +97,7 @@ NORETURN void co_main(struct co *co)
 {
     sanitize_arrive(co, true);
     switch_after(co->m);
+    co->newborn = false;
     if (co->cause == CO_PLAIN)
         co->fn.plain(co->arg);
     else if (co->cause == CO_RESULT)

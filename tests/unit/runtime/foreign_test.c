@@ -201,11 +201,12 @@ static void signals_arrive_as_events(void)
 }
 
 static const struct test tests[] = {
-    TEST(signals_arrive_as_events), /* first: blocks them before other threads exist */
-    TEST(foreign_threads_start_coroutines),
-    TEST(foreign_threads_wake_sleepers),
-    TEST(blocking_calls_run_side_by_side),
-    TEST(blocking_call_that_has_begun_is_waited_for),
-    TEST(no_thread_is_left_when_main_has_returned),
+    TEST_REAL(signals_arrive_as_events,
+              "other threads"), /* first: blocks them before other threads exist */
+    TEST_REAL(foreign_threads_start_coroutines, "other threads"),
+    TEST_REAL(foreign_threads_wake_sleepers, "other threads"),
+    TEST_REAL(blocking_calls_run_side_by_side, "other threads"),
+    TEST_REAL(blocking_call_that_has_begun_is_waited_for, "other threads"),
+    TEST_REAL(no_thread_is_left_when_main_has_returned, "other threads"),
 };
 RUN_TESTS(tests)

@@ -124,7 +124,7 @@ static void memory_of_a_burst_goes_back_when_idle(void)
 }
 
 static const struct test tests[] = {
-    TEST(parked_coroutine_costs_little_more_than_a_page),
-    TEST(memory_of_a_burst_goes_back_when_idle),
+    TEST_REAL(parked_coroutine_costs_little_more_than_a_page, "measures memory"),
+    TEST_REAL(memory_of_a_burst_goes_back_when_idle, "measures memory"),
 };
 RUN_TESTS(tests)

@@ -411,14 +411,14 @@ static void recycled_poll_fds_see_no_old_events(void)
 }
 
 static const struct test tests[] = {
-    TEST(no_edge_is_lost_between_read_and_wait),
-    TEST(waits_time_out_consume_and_stay_ready_after_hang_up),
-    TEST(closing_wakes_who_waits),
-    TEST(cancelled_waits_leave_nothing_behind),
-    TEST(watch_fires_for_each_cause),
-    TEST(watch_fires_exactly_once_under_races),
-    TEST(watches_left_at_the_end_run_as_cancelled),
-    TEST(watch_without_room_starts_when_a_coroutine_ends),
-    TEST(recycled_poll_fds_see_no_old_events),
+    TEST_REAL(no_edge_is_lost_between_read_and_wait, "real sockets"),
+    TEST_REAL(waits_time_out_consume_and_stay_ready_after_hang_up, "real sockets"),
+    TEST_REAL(closing_wakes_who_waits, "real sockets"),
+    TEST_REAL(cancelled_waits_leave_nothing_behind, "real sockets"),
+    TEST_REAL(watch_fires_for_each_cause, "real sockets"),
+    TEST_REAL(watch_fires_exactly_once_under_races, "real sockets"),
+    TEST_REAL(watches_left_at_the_end_run_as_cancelled, "real sockets"),
+    TEST_REAL(watch_without_room_starts_when_a_coroutine_ends, "real sockets"),
+    TEST_REAL(recycled_poll_fds_see_no_old_events, "real sockets"),
 };
 RUN_TESTS(tests)

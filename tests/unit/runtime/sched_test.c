@@ -360,14 +360,14 @@ static const struct test tests[] = {
     TEST(second_runtime_is_refused),
     TEST(every_spawned_coroutine_runs_once),
     TEST(trees_of_scopes_join),
-    TEST(yielding_is_fair_on_one_worker),
+    TEST_REAL(yielding_is_fair_on_one_worker, "schedules are not fair"),
     TEST(unbuffered_pairs_go_to_and_fro),
     TEST(operations_that_never_park_let_others_run),
     TEST(sleeping_is_never_too_short),
     TEST(coroutines_left_at_the_end_are_cancelled_and_joined),
-    TEST(limit_of_coroutines_is_an_error_and_then_over),
-    TEST(idle_runtime_does_not_wake_up),
-    TEST(other_workers_take_what_a_hog_leaves),
+    TEST_REAL(limit_of_coroutines_is_an_error_and_then_over, "must not be interrupted"),
+    TEST_REAL(idle_runtime_does_not_wake_up, "measures the kernel"),
+    TEST_REAL(other_workers_take_what_a_hog_leaves, "two processors at a time"),
     TEST(coroutines_know_their_name),
 };
 RUN_TESTS(tests)

@@ -287,10 +287,10 @@ static void watched_connections_work_in_the_simulated_network(void)
 }
 
 static const struct test tests[] = {
-    TEST(same_seed_same_run),
-    TEST(virtual_time_is_exact),
-    TEST(blocking_calls_run_inline),
-    TEST(deadlock_is_noticed),
-    TEST(watched_connections_work_in_the_simulated_network),
+    TEST_REAL(same_seed_same_run, "brings its own worlds"),
+    TEST_REAL(virtual_time_is_exact, "brings its own worlds"),
+    TEST_REAL(blocking_calls_run_inline, "brings its own worlds"),
+    TEST_REAL(deadlock_is_noticed, "brings its own worlds"),
+    TEST_REAL(watched_connections_work_in_the_simulated_network, "brings its own worlds"),
 };
 RUN_TESTS(tests)

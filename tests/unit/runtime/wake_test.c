@@ -167,8 +167,8 @@ static void every_foreign_start_wakes_a_sleeper(void)
 }
 
 static const struct test tests[] = {
-    TEST(timers_that_expire_together_are_shared),
-    TEST(sockets_are_polled_while_the_global_queue_is_never_empty),
-    TEST(every_foreign_start_wakes_a_sleeper),
+    TEST_REAL(timers_that_expire_together_are_shared, "two processors at a time"),
+    TEST_REAL(sockets_are_polled_while_the_global_queue_is_never_empty, "real sockets"),
+    TEST_REAL(every_foreign_start_wakes_a_sleeper, "other threads"),
 };
 RUN_TESTS(tests)
