@@ -47,7 +47,8 @@ WEIR_API void weir_listener_close(struct weir_listener *l);
 WEIR_API int weir_dial(const char *address, struct weir_conn **ret) WEIR_PARKS;
 
 /* Reads what there is: 1 to size bytes, or 0 at the end. -ECONNRESET, -ETIMEDOUT, -ECANCELED;
- * -EINVAL when size is 0. */
+ * -EINVAL when size is 0. Room for more than is expected saves a system call: a read that fills it
+ * leaves open whether there is more. */
 WEIR_API ssize_t weir_conn_read(struct weir_conn *c, void *data, size_t size) WEIR_PARKS;
 
 /* Reads exactly size bytes. 0; -EPIPE: the end came before the first byte; -ECONNRESET: it came
