@@ -131,7 +131,7 @@ static void resolve_body(struct lab *lab)
     CHECK_EQ(weir_dial(name, &c), 0); /* ::1, where there is one, refuses; the next one is tried */
     weir_conn_close(c);
     CHECK(weir_dial("no-such-host.invalid:80", &c) < 0);
-    WEIR_DEADLINE (weir_now() - 1) {
+    WEIR_DEADLINE (weir_now() - NS_PER_SEC) {
         CHECK_EQ(weir_dial(name, &c), -ETIMEDOUT);
     }
     weir_listener_close(l);
