@@ -91,7 +91,8 @@ struct co {
 
     _Atomic(uint64_t) claim; /* any thread, see above */
 
-    struct co *next; /* link of the one queue it is in */
+    struct co *next; /* links of the one queue it is in */
+    struct co *prev;
     uint32_t index;  /* its slot */
     uint32_t seq;    /* the coroutine itself: number of its latest wait */
     int64_t ready_ns; /* when it became runnable, if its delay is sampled, else 0 */
@@ -113,6 +114,7 @@ struct co {
     struct weir_deadline *deadline; /* innermost block */
     struct timer timer;             /* of the wait */
 
+    bool newborn;          /* has not run yet */
     atomic_bool live;      /* has begun and not ended; read by dumps and the final cancel */
     atomic_bool cancelled; /* in force now; set under family_lock by any thread */
 

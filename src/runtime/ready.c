@@ -124,8 +124,12 @@ void sched_ready_next(struct m *m, struct co *co)
     }
     sample_delay(m->p, co);
     old = runq_swap_next(&m->p->q, co);
-    if (old != NULL)
-        push_ring(m->p, old);
+    if (old != NULL) {
+        if (old->newborn)
+            runq_push_newborn(&m->p->q, old);
+        else
+            push_ring(m->p, old);
+    }
     if (sched_crowded()) {
         /* Published, then look whether somebody sleeps; who goes to sleep does the reverse. */
         full_fence();
@@ -141,4 +145,10 @@ void sched_ready_last(struct m *m, struct co *co)
         bag_put(co);
     else
         push_ring(m->p, co);
+}
+
+void sched_ready_yielded(struct m *m, struct co *co)
+{
+    if (unlikely(rt.simulated) || unlikely(!runq_push_last(&m->p->q, co)))
+        sched_ready_last(m, co);
 }

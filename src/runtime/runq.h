@@ -2,10 +2,12 @@
  * and thieves), and in front of it one slot for the coroutine that was made runnable last, which
  * runs next on the same, warm cache. As in Go's scheduler (runtime/proc.go: runqput, runqget,
  * runqgrab); what differs: the slot is an exchange on both sides, and at most STREAK_MAX picks in a
- * row come from it before the ring gets its turn. */
+ * row come from it before the ring gets its turn. Behind the ring stand those that have not run
+ * yet, newest first (brood.h): what has begun is finished first. */
 #ifndef WEIR_RUNTIME_RUNQ_H
 #define WEIR_RUNTIME_RUNQ_H
 
+#include "runtime/brood.h"
 #include "runtime/co.h"
 #include "runtime/mandate.h"
 
@@ -24,16 +26,20 @@ struct runq {
     /* Written by the owner, read by thieves. */
     CACHE_ALIGNED atomic_uint tail; /* next free; store-release publishes the entry */
     unsigned streak;                /* owner only */
-    struct lone lone; /* no thieves: no atomic exchange is needed */
+    struct lone lone;               /* no thieves: no atomic exchange is needed */
     _Atomic(struct co *) ring[RUNQ_SIZE];
+
+    CACHE_ALIGNED struct brood brood;
 };
 
+/* Without the slot. */
 static inline unsigned runq_len(const struct runq *q)
 {
     unsigned head = atomic_load_explicit(&q->head, memory_order_acquire);
     unsigned tail = atomic_load_explicit(&q->tail, memory_order_acquire);
+    unsigned newborn = atomic_load_explicit(&q->brood.len, memory_order_acquire);
 
-    return (int)(tail - head) > 0 ? tail - head : 0; /* a thief reads two moments */
+    return ((int)(tail - head) > 0 ? tail - head : 0) + newborn; /* a thief reads two moments */
 }
 
 static inline bool runq_empty(const struct runq *q)
@@ -86,7 +92,7 @@ static inline struct co *runq_pop_(struct runq *q, bool lone)
     return NULL;
 }
 
-static inline struct co *runq_get_(struct runq *q, bool lone)
+static inline struct co *runq_get_old_(struct runq *q, bool lone)
 {
     struct co *co;
 
@@ -106,6 +112,19 @@ static inline struct co *runq_get_(struct runq *q, bool lone)
     return co;
 }
 
+static inline struct co *runq_get_(struct runq *q, bool lone)
+{
+    struct co *co;
+
+    if (likely(brood_len(&q->brood) == 0))
+        return runq_get_old_(q, lone);
+    if (++q->brood.passed < BROOD_TURN && (co = runq_get_old_(q, lone)) != NULL)
+        return co;
+    q->brood.passed = 0;
+    co = brood_pop(&q->brood, lone);
+    return co != NULL ? co : runq_get_old_(q, lone);
+}
+
 /* Owner. Puts co into the slot; what was there (or NULL) must go into the ring. */
 static inline struct co *runq_swap_next(struct runq *q, struct co *co)
 {
@@ -116,6 +135,41 @@ static inline struct co *runq_swap_next(struct runq *q, struct co *co)
     old = runq_swap_(q, co, true);
     lone_leave(&q->lone);
     return old;
+}
+
+/* Owner: co, which was displaced from the slot, has never run. */
+static inline void runq_push_newborn(struct runq *q, struct co *co)
+{
+    bool lone = lone_enter(&q->lone);
+
+    brood_push(&q->brood, co, lone);
+    if (lone)
+        lone_leave(&q->lone);
+}
+
+/* Owner: co lets all others run. False: the ring is full. */
+static inline bool runq_push_last(struct runq *q, struct co *co)
+{
+    bool lone;
+
+    if (likely(brood_len(&q->brood) == 0))
+        return runq_push(q, co);
+    lone = lone_enter(&q->lone);
+    brood_push_oldest(&q->brood, co, lone);
+    if (lone)
+        lone_leave(&q->lone);
+    return true;
+}
+
+/* Owner: who has waited for its first run longest, or has let all others run. */
+static inline struct co *runq_get_oldest(struct runq *q)
+{
+    bool lone = lone_enter(&q->lone);
+    struct co *co = brood_pop_oldest(&q->brood, lone);
+
+    if (lone)
+        lone_leave(&q->lone);
+    return co;
 }
 
 /* Owner. The slot first, but not more than STREAK_MAX times in a row when the ring has some. */
@@ -155,7 +209,7 @@ static inline unsigned runq_take_half(struct runq *q, struct co **ret_first, str
 }
 
 /* Thief: takes half of victim's ring. One is returned, the rest goes into the thief's own ring,
- * which must be empty. */
+ * which must be empty. With none in the ring, the same with the newborn. */
 static inline struct co *runq_steal(struct runq *own, struct runq *victim)
 {
     unsigned tail = atomic_load_explicit(&own->tail, memory_order_relaxed);
@@ -168,7 +222,7 @@ static inline struct co *runq_steal(struct runq *own, struct runq *victim)
 
         n -= n / 2;
         if (n == 0)
-            return NULL;
+            return brood_steal(&own->brood, &victim->brood);
         if (n > RUNQ_SIZE / 2) /* head and tail are of two moments */
             continue;
         for (unsigned i = 0; i < n; i++) {

@@ -7,6 +7,7 @@
 
 enum {
     BUSY_POLL_NS = 500 * 1000, /* least time between polls while there is other work */
+    OLDEST_NS = 1000 * 1000,   /* the oldest of the newborn runs so often, whatever comes */
     TRIM_NS = 1000 * 1000 * 1000,
     TRIM_BATCH = 1024,
     EXPIRE_BATCH = 64,
@@ -351,6 +352,10 @@ static struct co *look_around(struct m *m)
     atomic_store_explicit(&p->round_tick, sched_tick(p) + GLOBAL_EVERY, memory_order_relaxed);
     mandate_settle(p);
     co = ready_take_global(p, 1);
+    if (co == NULL && p->place.now_ns - p->oldest_ns >= OLDEST_NS) {
+        p->oldest_ns = p->place.now_ns;
+        co = runq_get_oldest(&p->q);
+    }
     if (rt.simulated ? co == NULL : p->place.now_ns - polled_ns >= BUSY_POLL_NS)
         poll_once(m, 0); /* even with work in the global queue: it may never be empty */
     return co;

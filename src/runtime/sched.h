@@ -54,6 +54,7 @@ struct p {
     struct m *m; /* constant */
     struct stack_cache stacks;
     uint64_t next_id, end_id; /* numbers for new coroutines */
+    int64_t oldest_ns;        /* when the oldest of the newborn had its turn */
     int64_t trim_ns;          /* when to think of trimming; 0: not */
     uint32_t delay_turn;      /* each 64th wake-up is sampled */
 
@@ -219,6 +220,8 @@ static inline struct m *m_current(void)
  * thread: through the global queue. */
 void sched_ready_next(struct m *m, struct co *co);
 void sched_ready_last(struct m *m, struct co *co);
+/* After a yield: behind those, too, that have not run yet. */
+void sched_ready_yielded(struct m *m, struct co *co);
 
 static inline void ready_last(struct m *m, struct co *co)
 {

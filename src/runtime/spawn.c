@@ -46,6 +46,7 @@ static void reset(struct co *co)
     co->inherited_ns = NS_NEVER;
     co->parent = NULL;
     co->doomed = false;
+    co->newborn = true;
     co->wait_reason = WAIT_NONE;
     atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
     atomic_store_explicit(&co->cancelled, false, memory_order_relaxed);

@@ -1,0 +1,163 @@
+/* The newborn of one processor: coroutines that have been started and have never run, beyond the
+ * one in the slot of its run queue.
+ *
+ * The owner takes the newest, so that a tree of coroutines is walked in depth and few of its nodes
+ * are alive at a time; first in, first out, a million leaves would be, each with a page of stack.
+ * Thieves take the oldest, which have the largest parts of the tree below them (Blumofe and
+ * Leiserson, "Scheduling multithreaded computations by work stealing", 1999). Unlike the deques of
+ * the literature it is a list under a lock, since thieves are rare, and the lock is left out while
+ * there are none. What has run before is queued elsewhere, in order. */
+#ifndef WEIR_RUNTIME_BROOD_H
+#define WEIR_RUNTIME_BROOD_H
+
+#include "runtime/co.h"
+
+enum {
+    BROOD_TURN = 16, /* picks from elsewhere before the newest gets its turn */
+    BROOD_STEAL = 16 /* at most so many change processors at a time */
+};
+
+struct brood {
+    struct spinlock lock;
+    atomic_uint len; /* changed under the lock, read by all */
+    struct co *newest, *oldest;
+    unsigned passed; /* the owner: picks since its last turn */
+};
+
+static inline unsigned brood_len(const struct brood *b)
+{
+    return atomic_load_explicit(&b->len, memory_order_relaxed);
+}
+
+static inline void brood_set_len_(struct brood *b, unsigned len)
+{
+    atomic_store_explicit(&b->len, len, memory_order_release);
+}
+
+static inline void brood_push_(struct brood *b, struct co *co)
+{
+    co->next = b->newest;
+    co->prev = NULL;
+    if (b->newest != NULL)
+        b->newest->prev = co;
+    else
+        b->oldest = co;
+    b->newest = co;
+    brood_set_len_(b, brood_len(b) + 1);
+}
+
+static inline void brood_push_oldest_(struct brood *b, struct co *co)
+{
+    co->next = NULL;
+    co->prev = b->oldest;
+    if (b->oldest != NULL)
+        b->oldest->next = co;
+    else
+        b->newest = co;
+    b->oldest = co;
+    brood_set_len_(b, brood_len(b) + 1);
+}
+
+static inline struct co *brood_pop_(struct brood *b)
+{
+    struct co *co = b->newest;
+
+    if (co == NULL)
+        return NULL;
+    b->newest = co->next;
+    if (co->next != NULL)
+        co->next->prev = NULL;
+    else
+        b->oldest = NULL;
+    brood_set_len_(b, brood_len(b) - 1);
+    return co;
+}
+
+static inline struct co *brood_pop_oldest_(struct brood *b)
+{
+    struct co *co = b->oldest;
+
+    if (co == NULL)
+        return NULL;
+    b->oldest = co->prev;
+    if (co->prev != NULL)
+        co->prev->next = NULL;
+    else
+        b->newest = NULL;
+    brood_set_len_(b, brood_len(b) - 1);
+    return co;
+}
+
+/* The owner's. lone: there are no thieves for the time being (mandate.h). */
+
+static inline void brood_push(struct brood *b, struct co *co, bool lone)
+{
+    if (!lone)
+        spin_lock(&b->lock);
+    brood_push_(b, co);
+    if (!lone)
+        spin_unlock(&b->lock);
+}
+
+/* Behind all others. */
+static inline void brood_push_oldest(struct brood *b, struct co *co, bool lone)
+{
+    if (!lone)
+        spin_lock(&b->lock);
+    brood_push_oldest_(b, co);
+    if (!lone)
+        spin_unlock(&b->lock);
+}
+
+static inline struct co *brood_pop(struct brood *b, bool lone)
+{
+    struct co *co;
+
+    if (brood_len(b) == 0)
+        return NULL;
+    if (!lone)
+        spin_lock(&b->lock);
+    co = brood_pop_(b);
+    if (!lone)
+        spin_unlock(&b->lock);
+    return co;
+}
+
+static inline struct co *brood_pop_oldest(struct brood *b, bool lone)
+{
+    struct co *co;
+
+    if (brood_len(b) == 0)
+        return NULL;
+    if (!lone)
+        spin_lock(&b->lock);
+    co = brood_pop_oldest_(b);
+    if (!lone)
+        spin_unlock(&b->lock);
+    return co;
+}
+
+/* Thief: the oldest half moves to its own brood, in the same order, but the oldest of all, which is
+ * returned. NULL: none, or somebody else is at it. */
+static inline struct co *brood_steal(struct brood *own, struct brood *victim)
+{
+    struct co *batch[BROOD_STEAL];
+    unsigned n, count = 0;
+
+    if (brood_len(victim) == 0 || !spin_trylock(&victim->lock))
+        return NULL;
+    n = brood_len(victim);
+    n = MIN(n - n / 2, (unsigned)BROOD_STEAL);
+    while (count < n)
+        batch[count++] = brood_pop_oldest_(victim);
+    spin_unlock(&victim->lock);
+    if (count == 0)
+        return NULL;
+    spin_lock(&own->lock);
+    for (unsigned i = 1; i < count; i++)
+        brood_push_(own, batch[i]);
+    spin_unlock(&own->lock);
+    return batch[0];
+}
+
+#endif
