@@ -18,7 +18,8 @@ enum {
     FRAMES_MAX = 24,
     TEXT_MAX = 8192,
     SCAN_WORDS = 2048, /* of a sleeping stack */
-    GUESSES_MAX = 4,
+    GUESSES_MAX = 6,
+    SAVED_WORDS = 8,      /* registers that a function saves before its caller's frame pointer */
     NOTE_SIGNAL = SIGURG, /* ignored by default, and hardly ever used */
 };
 
@@ -181,28 +182,41 @@ static READS_RACILY bool leads_out(uintptr_t fp, uintptr_t high)
     return true;
 }
 
-/* Code of the system's library keeps no frame pointers; its caller's is saved somewhere on the way.
- * Words before it that lie in known functions may be return addresses. */
+/* A word that lies in a function that is known may be a return address. */
+static bool is_code(uintptr_t word)
+{
+    struct symbol symbol;
+
+    if (word < 4096)
+        return false;
+    symbol_find((const void *)(word - 1), &symbol);
+    return symbol.start != 0 && symbol.start < word;
+}
+
+/* Code of the system's library keeps no frame pointers; but its caller's is saved somewhere on the
+ * way, and soon after it comes the address to return to. Words before that are guesses. */
 static READS_RACILY size_t scan_stack(uintptr_t sp, uintptr_t high, const void **frames,
                                       size_t count)
 {
     size_t guesses_end = count + GUESSES_MAX;
+    uintptr_t fp = 0;
 
-    for (int i = 0; i < SCAN_WORDS && sp + 8 <= high; i++, sp += 8) {
+    for (int left = SCAN_WORDS; left > 0 && sp + 8 <= high; left--, sp += 8) {
         uintptr_t word = *(const uintptr_t *)sp;
-        struct symbol symbol;
 
-        if (word > sp && word < high) {
-            if (leads_out(word, high))
-                return count + symbol_backtrace(NULL, (const void *)word, sp, high, frames + count,
-                                                FRAMES_MAX - count);
-        } else if (word > 4096 && count < guesses_end) {
-            symbol_find((const void *)(word - 1), &symbol);
-            if (symbol.start != 0 && symbol.start < word)
-                frames[count++] = (const void *)(word - 1);
+        if (fp == 0 && word > sp && word < high && leads_out(word, high)) {
+            fp = word;
+            left = MIN(left, SAVED_WORDS);
+        } else if (count < guesses_end && is_code(word)) {
+            frames[count++] = (const void *)(word - 1);
+            if (fp != 0)
+                break;
         }
     }
-    return count;
+    if (fp == 0)
+        return count;
+    return count +
+           symbol_backtrace(NULL, (const void *)fp, sp, high, frames + count, FRAMES_MAX - count);
 }
 
 static size_t frames_of_sleeping(struct co *co, int tid, const void **frames)

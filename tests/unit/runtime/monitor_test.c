@@ -244,6 +244,8 @@ static void measure_delays(unsigned workers, int64_t hog_ns, int64_t limit_ns)
         fprintf(stderr, "  workers %u: p50 %lld us, p99.9 %lld us, worst %lld us of %u\n", workers,
                 (long long)quantile(0.5) / 1000, (long long)quantile(0.999) / 1000,
                 (long long)quantile(1) / 1000, atomic_load(&sample_count));
+        if (getenv("SHOW_REPORTS") != NULL)
+            fputs(reports.text, stderr);
         CHECK(strstr(reports.text, "\"the one that sleeps\"") != NULL);
         CHECK(strstr(reports.text, "\"the one that spins\"") != NULL);
         CHECK(strstr(reports.text, "sit_in_sleep") != NULL);
