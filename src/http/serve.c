@@ -27,17 +27,6 @@ static int status_of(int body_error)
     }
 }
 
-/* The handler has failed because the body could not be read: the client is told so. */
-static int refuse_body(struct http_call *call, int error)
-{
-    int status = status_of(error);
-    struct str reason = http_status_reason(status);
-
-    call->keep = false;
-    call->extra->len = 0;
-    return http_reply(call, status, STR("text/plain"), reason);
-}
-
 static int serve_call(struct http_call *call)
 {
     const struct service *s = call->arg;
@@ -53,8 +42,8 @@ static int serve_call(struct http_call *call)
     error = s->handler(&q, &r);
     if (error >= 0)
         error = response_finish(&r);
-    else if (error == q.body_error && !call->replied && status_of(error) != 500)
-        error = refuse_body(call, error);
+    else if (error == q.body_error)
+        call->failure_status = status_of(error);
     return error < 0 ? error : 0;
 }
 

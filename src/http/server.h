@@ -17,6 +17,7 @@ struct http_call { /* one request being served */
     /* private */
     struct h1_writer *writer;
     struct text *extra;
+    int failure_status; /* what a failure of the handler is answered with; 0: 500 */
     bool replied;
     bool keep; /* the connection may go on after this reply */
 };

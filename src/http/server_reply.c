@@ -117,14 +117,21 @@ int http_reply_write(struct http_call *call, struct str piece)
     return h1_writer_send(call->writer, STR(""), piece, false, STR(""));
 }
 
+static int reply_failure(struct http_call *call)
+{
+    int status = call->failure_status != 0 ? call->failure_status : 500;
+
+    call->extra->len = 0;
+    return http_reply(call, status, STR("text/plain"), http_status_reason(status));
+}
+
 int reply_finish(struct http_call *call, int handler_result)
 {
     if (handler_result < 0) {
         call->keep = false;
         if (call->writer->started || call->replied)
             return handler_result;
-        call->extra->len = 0;
-        return http_reply(call, 500, STR("text/plain"), STR("the handler failed\n"));
+        return reply_failure(call);
     }
     if (!call->replied)
         return http_reply(call, 204, STR(""), STR(""));
