@@ -59,6 +59,11 @@ WEIR_API int weir_http_serve(const char *address, weir_http_handler *handler, vo
 WEIR_API int weir_http_serve_on(struct weir_listener *l, weir_http_handler *handler, void *arg,
                                 const struct weir_http_options *options) WEIR_PARKS;
 
+/* The whole of a program that is a server and nothing else: weir_main() around weir_http_serve(),
+ * which SIGTERM and SIGINT end. What main() returns: 0, or 1 after a line on standard error that
+ * says why it cannot serve. Blocks the thread. */
+WEIR_API int weir_http_main(const char *address, weir_http_handler *handler, void *arg);
+
 /* The request. Text is terminated and lives until the handler returns. None of these parks. */
 WEIR_API void *weir_http_arg(const struct weir_http_request *q);
 WEIR_API const char *weir_http_method(struct weir_http_request *q);
