@@ -9,7 +9,7 @@
  *     KEEPS
  *     SERVICES
  *     AVAILABLE
- *     4 words, 22 letters
+ *     4 words, 26 letters
  */
 #include <ctype.h>
 #include <stdio.h>

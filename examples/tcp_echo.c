@@ -47,11 +47,12 @@ static void stop_on_signal(void *arg)
         weir_scope_cancel(arg);
 }
 
-static int serve(void *address)
+static int serve(void *arg)
 {
+    const char *const *address = arg;
     struct weir_listener *l;
     struct weir_conn *c;
-    int r = weir_listen(address, &l);
+    int r = weir_listen(*address, &l);
 
     if (r < 0)
         return r;
@@ -69,6 +70,8 @@ static int serve(void *address)
 
 int main(int argc, char **argv)
 {
+    const char *address = argc > 1 ? argv[1] : "127.0.0.1:7000";
+
     weir_signal_block();
-    return weir_exit_status(weir_main(serve, argc > 1 ? argv[1] : "127.0.0.1:7000", NULL));
+    return weir_exit_status(weir_main(serve, &address, NULL));
 }
