@@ -27,10 +27,10 @@ enum weir_dump_flags {
  * 0, -ENOMEM, or the error of a write. Text is for people and may change; JSON gains members. */
 WEIR_API int weir_dump(int fd, unsigned flags);
 
-/* From now on SIGQUIT makes the process write weir_dump(2, 0) and go on. Inside weir_main(), once.
- * SIGQUIT is blocked in the calling thread and taken by a thread of its own, so this is called
- * early: threads that were started before must have it blocked, too (those of the runtime are
- * taken care of). 0, or -EAGAIN: no thread can be started. */
+/* From now on SIGQUIT makes the process write weir_dump(2, 0) and go on. SIGQUIT is blocked in the
+ * calling thread and those that it starts, and taken by a thread of its own, so the dump comes even
+ * when all others are stuck. main() calls this before weir_main() and before it starts threads.
+ * weir_signal_wait() then does not return SIGQUIT. 0, or -EAGAIN: no thread can be started. */
 WEIR_API int weir_dump_on_sigquit(void);
 
 /* ---- deadlocks ---- */
@@ -106,7 +106,6 @@ struct weir_stats {
 
     /* Counters. */
     uint64_t coroutines_started;
-    uint64_t switches; /* picks of the next coroutine */
     uint64_t parks;
     uint64_t steals;
     uint64_t polls; /* system calls that look for events */

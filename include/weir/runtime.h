@@ -54,13 +54,14 @@ struct weir_options {
     void *hog_arg;
     bool panic_aborts;   /* a panic that nobody recovers ends the process (weir/panic.h) */
     bool contain_faults; /* SIGSEGV, SIGBUS, SIGFPE and SIGILL in user code are panics (there) */
+    unsigned deadlock;   /* enum weir_deadlock (weir/diagnose.h); 0: found where that is safe */
 };
 
 /* Starts the runtime, runs fn(arg) as the first coroutine, and returns its result when it returns;
  * coroutines still alive are then cancelled and joined. options may be NULL. Blocks the thread. One
  * runtime per process at a time. -ENOMEM, -EINVAL, -EMFILE, -EAGAIN (no threads), -EBUSY when one
- * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (found only with
- * one of the simulated worlds). Threads that are not of the runtime must be done with it, calls
+ * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (weir/diagnose.h
+ * says when that is found). Threads that are not of the runtime must be done with it, calls
  * included that wake somebody, before fn returns. */
 WEIR_API int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *options);
 

@@ -1,4 +1,5 @@
 /* A pool of threads for calls that block. A call is a record on the caller's stack. */
+#include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
 enum { THREADS_MAX = 64 };
@@ -59,6 +60,7 @@ static void end_thread(void)
 
 static void *serve(void *arg)
 {
+    deadlock_thread_begin();
     pthread_mutex_lock(&pool.lock);
     while (!list_empty(&pool.queue) || wait_for_work()) {
         struct call *call = list_entry(list_pop_front(&pool.queue), struct call, node);
@@ -77,6 +79,7 @@ static void *serve(void *arg)
         pthread_mutex_lock(&pool.lock);
     }
     end_thread();
+    deadlock_thread_end();
     return NULL;
 }
 
@@ -162,6 +165,14 @@ long weir_blocking(long (*fn)(void *arg), void *arg)
     if (r == 0)
         return call.result;
     return interrupted(co, &call, r);
+}
+
+void blocking_counts(uint32_t *ret_threads, uint32_t *ret_queued)
+{
+    pthread_mutex_lock(&pool.lock);
+    *ret_threads = pool.threads;
+    *ret_queued = pool.queued;
+    pthread_mutex_unlock(&pool.lock);
 }
 
 /* Joins the threads, all of them: one that is only about to end still takes signals of the process,

@@ -7,11 +7,11 @@
 #include "runtime/co.h"
 
 /* trace.c: WEIR_DEBUG=schedtrace=MS. The monitor calls trace_tick() whenever it is awake; it prints
- * one line to stderr when one is due. trace_due_ns(): when the next one is, NS_NEVER when tracing
- * is off; the monitor sleeps no longer than until then. */
+ * one line to stderr when one is due. trace_wait_ns(): in how long; NS_NEVER when tracing is off.
+ * The monitor sleeps no longer than that. */
 void trace_begin(int64_t now_ns);
 void trace_tick(int64_t now_ns);
-int64_t trace_due_ns(void);
+int64_t trace_wait_ns(void);
 
 /* deadlock.c: for the monitor, when it finds every processor asleep and would go to sleep without a
  * time limit. Looks whether anything can still happen, and if not reports and ends it
@@ -25,5 +25,8 @@ int64_t deadlock_check(void);
  * coroutine. Each counts itself while it runs; the one that weir_main() was called on, too. */
 void deadlock_thread_begin(void);
 void deadlock_thread_end(void);
+
+/* sigquit.c: SIGQUIT belongs to weir_dump_on_sigquit(). */
+bool sigquit_dumps(void);
 
 #endif

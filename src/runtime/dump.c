@@ -57,11 +57,29 @@ void dump_flush_if_full(struct dump_out *out)
         flush(out);
 }
 
-int weir_dump(int fd, unsigned flags)
+/* Dumps that run, and whether there is anything to be seen. A dump on the way to an abort may have
+ * stopped one that runs on the same thread, so this is a count. */
+static atomic_uint running;
+static atomic_bool is_open;
+
+void dump_open(void)
+{
+    atomic_store(&is_open, true);
+}
+
+void dump_close(void)
+{
+    atomic_store(&is_open, false);
+    while (atomic_load(&running) != 0)
+        sched_yield();
+}
+
+static int write_dump(int fd, unsigned flags)
 {
     struct dump d;
     struct dump_out *out;
-    int r = dump_collect(&d, (flags & WEIR_DUMP_ALL) != 0, (flags & WEIR_DUMP_NO_STACKS) == 0);
+    int r = dump_collect(&d, atomic_load(&is_open), (flags & WEIR_DUMP_ALL) != 0,
+                         (flags & WEIR_DUMP_NO_STACKS) == 0);
 
     if (r < 0)
         return r;
@@ -76,6 +94,16 @@ int weir_dump(int fd, unsigned flags)
     flush(out);
     r = out->error;
     dump_done(&d);
+    return r;
+}
+
+int weir_dump(int fd, unsigned flags)
+{
+    int r;
+
+    atomic_fetch_add(&running, 1);
+    r = write_dump(fd, flags);
+    atomic_fetch_sub(&running, 1);
     return r;
 }
 

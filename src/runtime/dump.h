@@ -73,13 +73,17 @@ struct dump {
 
 /* dump_collect.c. Takes its memory from the system, not from the heap, which may be what is broken.
  * -ENOMEM. */
-int dump_collect(struct dump *d, bool each_by_itself, bool stacks);
+int dump_collect(struct dump *d, bool open, bool each_by_itself, bool stacks);
 void dump_done(struct dump *d);
 struct dump_entry *dump_find(struct dump *d, uint64_t id);
 const char *dump_reason(enum wait_reason reason);
 
 /* dump_cycle.c */
 void dump_find_cycles(struct dump *d);
+
+/* dump.c: between the two the stacks can be read. */
+void dump_open(void);
+void dump_close(void); /* waits for dumps on other threads */
 
 void dump_text(struct dump *d, struct dump_out *out);
 void dump_json(struct dump *d, struct dump_out *out);

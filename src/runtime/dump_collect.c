@@ -290,7 +290,7 @@ static void sort_groups(struct dump *d)
     }
 }
 
-int dump_collect(struct dump *d, bool each_by_itself, bool stacks)
+int dump_collect(struct dump *d, bool open, bool each_by_itself, bool stacks)
 {
     int64_t now_ns = world_now_ns(runtime_world());
     struct snapshot s;
@@ -298,7 +298,7 @@ int dump_collect(struct dump *d, bool each_by_itself, bool stacks)
     *d = (struct dump){0};
     if (get_memory(d) < 0)
         return -ENOMEM;
-    for (uint32_t i = 0; stack_arena.base != 0 && i < MIN(stack_used_count(), d->entry_max); i++) {
+    for (uint32_t i = 0; open && i < MIN(stack_used_count(), d->entry_max); i++) {
         struct co *co = stack_co(i);
 
         if (!atomic_load_explicit(&co->live, memory_order_acquire))

@@ -1,6 +1,7 @@
 /* The only thread-local variable of the runtime. Compilers keep the address of one in a register
  * across a switch of stacks, after which it belongs to another thread; hence two functions that are
  * never inlined. Code on a coroutine uses co_self()->m instead. */
+#include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
 static __thread struct m *this_thread;
@@ -13,6 +14,10 @@ NOINLINE struct m *m_this_thread(void)
 
 NOINLINE void m_set_this_thread(struct m *m)
 {
+    if (m != NULL)
+        deadlock_thread_begin();
+    else
+        deadlock_thread_end();
     this_thread = m;
     __asm__ volatile("");
 }

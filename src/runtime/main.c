@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "runtime/diagnose.h"
+#include "runtime/dump.h"
 #include "runtime/sched.h"
 
 struct runtime rt;
@@ -91,6 +93,7 @@ void runtime_deadlocked(void)
     runtime_dump(STDERR_FILENO);
     if (again || atomic_load(&rt.ending)) {
         atomic_store(&rt.stop, true);
+        sched_wake_all();
         return;
     }
     cancel_all(NULL);
@@ -169,6 +172,7 @@ int processor_new(struct p *home, struct p **ret)
 
 static void teardown(void)
 {
+    dump_close();
     poller_done();
     for (unsigned i = 0; i < rt.p_count; i++) {
         p_free(rt.ps[i]);
@@ -217,6 +221,9 @@ static int setup(const struct weir_options *o)
     for (unsigned i = 0; r == 0 && i < rt.workers; i++)
         atomic_store(&rt.homes[i]->active, true);
     rt.active = rt.workers;
+    deadlock_begin((enum weir_deadlock)o->deadlock);
+    trace_begin(world_now_ns(rt.world));
+    dump_open();
     return r;
 }
 

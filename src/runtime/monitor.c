@@ -3,6 +3,7 @@
  * that was left alone another push, and follows the number of processors asked for. While all are
  * idle it sleeps without a time limit. As Go's sysmon (runtime/proc.go); README.md says what
  * differs. */
+#include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
 enum {
@@ -220,7 +221,7 @@ static int64_t choose_sleep(void)
     monitor.idle_looks = all_idle() ? monitor.idle_looks + 1 : 0;
     if (monitor.idle_looks >= LOOKS_IDLE && arrange_wake()) {
         monitor.idle_looks = 0;
-        return NS_NEVER;
+        return deadlock_check();
     }
     if (monitor.block_looks > 0) {
         monitor.block_looks--;
@@ -274,7 +275,8 @@ static void *watch_over(void *arg)
 
         stat_add(&monitor.wake_ups, 1);
         look(now_ns);
-    } while (sleep_for(choose_sleep()));
+        trace_tick(now_ns);
+    } while (sleep_for(MIN(choose_sleep(), trace_wait_ns())));
     return NULL;
 }
 

@@ -316,6 +316,22 @@ void poller_cancel_watches(void)
     }
 }
 
+bool poller_has_watches(void)
+{
+    uint32_t count;
+
+    spin_lock(&table.lock);
+    count = table.chunk_count;
+    spin_unlock(&table.lock);
+    for (uint32_t i = 0; i < count; i++) {
+        for (int j = 0; j < CHUNK; j++) {
+            if ((atomic_load(&table.chunks[i][j].word[POLL_READ]) & PF_WATCHED) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* ---- events and waits ---- */
 
 static void raise_dir(struct m *m, struct poll_fd *pf, enum poll_dir dir, uint64_t flags)

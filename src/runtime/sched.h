@@ -142,7 +142,7 @@ struct runtime {
     struct co *main_co;
     atomic_bool stop;     /* threads leave their loops */
     atomic_bool ending;   /* fn has returned; whatever starts now is born cancelled */
-    atomic_bool deadlock; /* the simulated world found one */
+    atomic_bool deadlock; /* one was found */
 
     /* The global queue: overflow, and what other threads made runnable. */
     CACHE_ALIGNED struct spinlock global_lock;
@@ -337,6 +337,7 @@ void poller_recycle(struct p *p);
 void poller_cancel_watches(void);
 void poller_retry_starved(struct m *m);
 bool poller_has_starved(void);
+bool poller_has_watches(void);
 void poller_done(void);
 
 /* timers of coroutines and of watches are told apart by the low bit of the ticket */
@@ -406,8 +407,9 @@ int processor_new(struct p *home, struct p **ret);
 
 /* blocking.c */
 void blocking_stop(void);
+void blocking_counts(uint32_t *ret_threads, uint32_t *ret_queued);
 
-/* main.c: the simulated world says that nothing will ever happen again. */
+/* main.c: nothing will ever happen again, says the simulated world, or the monitor (deadlock.c). */
 void runtime_deadlocked(void);
 /* signal.c */
 void signal_stop(void);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
 static struct {
@@ -31,12 +32,21 @@ void weir_signal_block(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void count_no_more(void *arg)
+{
+    deadlock_thread_end();
+}
+
 static void *take_signals(void *arg)
 {
     sigset_t set;
     int signo;
 
     signal_set(&set);
+    if (sigquit_dumps())
+        sigdelset(&set, SIGQUIT); /* somebody else's */
+    deadlock_thread_begin();
+    pthread_cleanup_push(count_no_more, NULL);
     for (;;) {
         co_ticket waiter;
 
@@ -50,6 +60,7 @@ static void *take_signals(void *arg)
         if (waiter != 0)
             park_wake(waiter, RESULT_WOKEN);
     }
+    pthread_cleanup_pop(0);
     return NULL;
 }
 
