@@ -38,7 +38,7 @@ sim: $(BUILD)/build.ninja ## the simulated gateway under SEEDS=1000 seeds
 	@$(BUILD)/tests/sim/weir_sim --seeds $(or $(SEED_FIRST),1) $(SEEDS)
 
 .PHONY: bench
-bench: bench-proxy bench-runtime ## all benchmarks
+bench: bench-proxy bench-runtime bench-offload ## all benchmarks
 
 .PHONY: bench-proxy
 bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
@@ -54,6 +54,13 @@ bench-runtime: ## weir's coroutines beside Go, Boost.Fiber, libuv and plain C
 		MESON_FLAGS="$(RELEASE_FLAGS)"
 	@ninja -C build-release --quiet bench-runtime-programs
 	@bench/bench_runtime --build build-release $(BENCH)
+
+.PHONY: bench-offload
+bench-offload: ## slow work in the request, and moved to a pool
+	@tools/deps.sh build
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="$(RELEASE_FLAGS)"
+	@bench/bench_offload --build build-release $(BENCH)
 
 .PHONY: bench-policy
 bench-policy: ## what a breaker's, a limiter's decision costs, beside Go
@@ -76,7 +83,7 @@ lint: ## formatting, layers, static checks
 .PHONY: format
 format: ## apply .clang-format to every file
 	@tools/deps.sh lint
-	@find src include tests bench tools -name '*.c' -o -name '*.h' | xargs clang-format -i
+	@find src include tests bench examples tools -name '*.c' -o -name '*.h' | xargs clang-format -i
 
 .PHONY: asan
 asan: ## unit and simulation tests under address and undefined-behaviour sanitizers

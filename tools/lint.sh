@@ -2,7 +2,7 @@
 # Static checks: formatting, the layer law, function length, clang-tidy, cppcheck.
 set -eu
 cd "$(dirname "$0")/.."
-files=$(find src include tests bench tools -name '*.c' -o -name '*.h')
+files=$(find src include tests bench examples tools -name '*.c' -o -name '*.h')
 echo "clang-format"
 clang-format --dry-run --Werror $files
 echo "layers"

@@ -9,7 +9,9 @@ make --no-print-directory install BUILD=build-release DESTDIR="$root" MESON_FLAG
 
 pc=$(find "$root" -name libweir.pc)
 lib=$(dirname "$(find "$root" -name libweir.so)")
-[ -n "$(find "$root" -name weir.1)" ] || { echo "no man page weir.1"; exit 1; }
+for page in weir.1 libweir.3; do
+    [ -n "$(find "$root" -name $page)" ] || { echo "no man page $page"; exit 1; }
+done
 cat >"$root/hello.c" <<'END'
 #include <stdio.h>
 #include <weir/weir.h>
@@ -40,4 +42,9 @@ flags=$(PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_PATH="$(dirname "$pc")" pkg-co
 cc -Wall -Werror -o "$root/hello" "$root/hello.c" $flags
 [ "$(LD_LIBRARY_PATH="$lib" "$root/hello")" = "got 42" ]
 "$(find "$root" -name weir -type f -perm -u+x)" version
-echo "installed program built and ran"
+# The examples, as their readers build them.
+for name in bank errors worker_pool recover async_log tcp_echo hello_http; do
+    cc -Wall -Wextra -Wno-unused-parameter -Werror -o "$root/$name" examples/$name.c $flags
+    LD_LIBRARY_PATH="$lib" python3 examples/run_example.py examples/$name.c "$root/$name"
+done
+echo "installed program and examples built and ran"
