@@ -2,6 +2,8 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
+#include <weir/adaptive.h>
+#include <weir/breaker.h>
 #include <weir/chan.h>
 #include <weir/counter.h>
 #include <weir/diagnose.h>
@@ -10,6 +12,8 @@
 #include <weir/flight.h>
 #include <weir/future.h>
 #include <weir/http.h>
+#include <weir/keyed.h>
+#include <weir/limiter.h>
 #include <weir/net.h>
 #include <weir/panic.h>
 #include <weir/pool.h>
@@ -18,6 +22,7 @@
 #include <weir/select.h>
 #include <weir/signal.h>
 #include <weir/sync.h>
+#include <weir/throttle.h>
 #include <weir/timer.h>
 
 #endif
