@@ -1,0 +1,225 @@
+/* The newborn: newest first for their processor, oldest first for thieves, and nobody forgotten. */
+#include "runtime/runq.h"
+
+#include <pthread.h>
+
+#include <weir/chan.h>
+#include <weir/scope.h>
+
+#include "check.h"
+#include "runtime/stack.h"
+
+static void newest_first_and_thieves_take_the_oldest_half(void)
+{
+    static struct runq q, thief;
+    static struct co co[8];
+
+    for (int i = 0; i < 8; i++)
+        runq_push_newborn(&q, &co[i]);
+    CHECK_EQ(runq_len(&q), 8);
+    CHECK(runq_steal(&thief, &q) == &co[0]);
+    CHECK_EQ(runq_len(&q), 4);
+    CHECK(runq_get(&thief) == &co[3]);
+    CHECK(runq_get_oldest(&thief) == &co[1]);
+    CHECK(runq_get(&thief) == &co[2]);
+    CHECK(runq_get(&thief) == NULL);
+    for (int i = 7; i >= 4; i--)
+        CHECK(runq_get(&q) == &co[i]);
+    CHECK(runq_get(&q) == NULL && runq_get_oldest(&q) == NULL && runq_len(&q) == 0);
+}
+
+static void what_has_begun_comes_first_but_not_for_ever(void)
+{
+    static struct runq q;
+    static struct co old, newborn;
+    int picks = 1;
+
+    runq_push_newborn(&q, &newborn);
+    CHECK(runq_push(&q, &old));
+    CHECK(runq_get(&q) == &old);
+    for (;; picks++) {
+        CHECK(runq_push(&q, &old));
+        if (runq_get(&q) == &newborn)
+            break;
+    }
+    CHECK_EQ(picks, BROOD_TURN - 1);
+}
+
+static void who_yields_waits_for_the_newborn(void)
+{
+    static struct runq q;
+    static struct co yielder, first, second;
+
+    runq_push_newborn(&q, &first);
+    CHECK(runq_push_last(&q, &yielder));
+    runq_push_newborn(&q, &second);
+    CHECK(runq_get(&q) == &second);
+    CHECK(runq_get(&q) == &first);
+    CHECK(runq_get(&q) == &yielder);
+    CHECK(runq_push_last(&q, &yielder));
+    CHECK_EQ(brood_len(&q.brood), 0); /* with no newborn the ring is the place */
+}
+
+/* ---- thieves ---- */
+
+enum { ITEMS = 400000 / SLOWER, THIEVES = 3 };
+
+static struct runq owner_q;
+static struct co *items; /* only their addresses and links matter */
+static atomic_uint *taken;
+static atomic_bool done;
+
+static void take(struct co *co)
+{
+    CHECK(co >= items && co < items + ITEMS);
+    CHECK_EQ(atomic_fetch_add(&taken[co - items], 1), 0);
+}
+
+static void *steal_all(void *arg)
+{
+    static struct runq own[THIEVES];
+    struct runq *q = &own[(uintptr_t)arg];
+    bool last = false;
+
+    while (!last) {
+        struct co *co;
+
+        last = atomic_load(&done); /* then one more look */
+        for (co = runq_steal(q, &owner_q); co != NULL; co = runq_get(q))
+            take(co);
+    }
+    return NULL;
+}
+
+static void owner_and_thieves_take_each_item_once(void)
+{
+    pthread_t threads[THIEVES];
+    struct co *co;
+
+    items = calloc(ITEMS, sizeof(*items));
+    taken = calloc(ITEMS, sizeof(*taken));
+    for (uintptr_t i = 0; i < THIEVES; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, steal_all, (void *)i), 0);
+    for (int i = 0; i < ITEMS; i++) {
+        if (i % 4 != 0 || !runq_push_last(&owner_q, &items[i]))
+            runq_push_newborn(&owner_q, &items[i]);
+        if (i % 5 == 0 && (co = runq_get_oldest(&owner_q)) != NULL)
+            take(co);
+        if (i % 3 == 0 && (co = runq_get(&owner_q)) != NULL)
+            take(co);
+    }
+    while ((co = runq_get(&owner_q)) != NULL)
+        take(co);
+    atomic_store(&done, true);
+    for (int i = 0; i < THIEVES; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < ITEMS; i++)
+        CHECK_EQ(atomic_load(&taken[i]), 1);
+    free(items);
+    free(taken);
+}
+
+/* ---- in the runtime ---- */
+
+enum {
+    BRANCHES = 10,
+#if defined(WEIR_SANITIZED) /* a node may take a millisecond, after which the oldest has its turn  \
+                             */
+    LEAVES = 100,
+    ALIVE_MAX = 2 * LEAVES,
+#else
+    LEAVES = 10000, /* breadth first, thousands would be alive at a time */
+    ALIVE_MAX = 400,
+#endif
+};
+
+struct node {
+    struct weir_chan *out;
+    int leaves;
+};
+
+static void grow(void *arg)
+{
+    struct node self = *(struct node *)arg, child = {.leaves = self.leaves / BRANCHES};
+    int sum = 0, part;
+
+    if (self.leaves == 1) {
+        weir_chan_send(self.out, &(int){1});
+        return;
+    }
+    child.out = weir_chan_new(sizeof(int), 0);
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < BRANCHES; i++)
+            CHECK_EQ(weir_scope_go(s, "node", grow, &child), 0);
+        for (int i = 0; i < BRANCHES; i++) {
+            CHECK_EQ(weir_chan_recv(child.out, &part), 1);
+            sum += part;
+        }
+    }
+    weir_chan_free(child.out);
+    weir_chan_send(self.out, &sum);
+}
+
+static int grow_tree(void *arg)
+{
+    struct node root = {.out = weir_chan_new(sizeof(int), 1), .leaves = LEAVES};
+    int sum = 0;
+
+    grow(&root);
+    CHECK_EQ(weir_chan_recv(root.out, &sum), 1);
+    CHECK_EQ(sum, LEAVES);
+    weir_chan_free(root.out);
+    CHECK(stack_used_count() < ALIVE_MAX);
+    return 0;
+}
+
+static void a_tree_is_walked_in_depth(void)
+{
+    struct weir_options o = {.size = sizeof(o), .workers = 1};
+
+    CHECK_EQ(weir_main(grow_tree, NULL, &o), 0);
+}
+
+static bool ran;
+
+static void note(void *arg)
+{
+    ran = true;
+}
+
+static void yield_until_noted(void *arg)
+{
+    for (int i = 0; !ran && i < 100000; i++)
+        weir_yield();
+}
+
+static int start_among_yielders(void *arg)
+{
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 100; i++)
+            weir_scope_go(s, "yielder", yield_until_noted, NULL);
+        weir_yield();
+        weir_scope_go(s, "oldest", note, NULL);
+        for (int i = 0; i < 1000; i++)
+            weir_scope_go(s, "newer", yield_until_noted, NULL);
+    }
+    CHECK(ran);
+    return 0;
+}
+
+static void the_oldest_runs_among_many_that_yield(void)
+{
+    struct weir_options o = {.size = sizeof(o), .workers = 1};
+
+    CHECK_EQ(weir_main(start_among_yielders, NULL, &o), 0);
+}
+
+static const struct test tests[] = {
+    TEST(newest_first_and_thieves_take_the_oldest_half),
+    TEST(what_has_begun_comes_first_but_not_for_ever),
+    TEST(who_yields_waits_for_the_newborn),
+    TEST(owner_and_thieves_take_each_item_once),
+    TEST(a_tree_is_walked_in_depth),
+    TEST(the_oldest_runs_among_many_that_yield),
+};
+RUN_TESTS(tests)
