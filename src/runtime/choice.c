@@ -6,9 +6,10 @@
 
 #include "base/assert.h"
 
-/* Priorities from the bottom: those of change points, those of who has yielded (each below the one
- * before), those that one is born with. */
-#define LOWEST_START (UINT64_C(1) << 62)
+/* Priorities from the bottom: those of who has yielded (each below the one before), those of change
+ * points, those that one is born with. */
+#define LOWEST_START (UINT64_C(1) << 60)
+#define CHANGED      (UINT64_C(1) << 61)
 #define BORN         (UINT64_C(1) << 63)
 
 void chooser_init(struct chooser *c, enum choice_strategy strategy)
@@ -74,7 +75,7 @@ static size_t pick_by_priority(struct chooser *c, struct candidate *list, size_t
 
     for (unsigned i = 0; i + 1 < c->depth; i++) {
         if (c->change_steps[i] == c->step) {
-            list[best].priority = c->depth - i;
+            list[best].priority = CHANGED + c->depth - i;
             best = highest(list, n);
         }
     }

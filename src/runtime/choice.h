@@ -48,7 +48,7 @@ struct chooser {
 
     /* PCT */
     unsigned depth;
-    uint64_t change_steps[CHOICE_DEPTH_MAX]; /* in no order; the i-th gives priority depth - i */
+    uint64_t change_steps[CHOICE_DEPTH_MAX]; /* in no order; the i-th gives rank depth - i */
     uint64_t lowest;                         /* what the last one to yield was given */
 
     /* search, path */

@@ -57,6 +57,15 @@ static inline bool mandate_held_by(const struct mandate *m, unsigned self)
  * see the same stuck holder replace it once. */
 static inline bool mandate_give(struct mandate *m, uint64_t seen, unsigned to)
 {
+#ifdef WEIR_PLANTED_BUG_DOUBLE_RETAKE /* looks for the same holder, not for the same turn */
+    uint64_t now = mandate_look(m);
+
+    if ((now & (MANDATE_HOLDER | MANDATE_BLOCKED)) == (seen & (MANDATE_HOLDER | MANDATE_BLOCKED))) {
+        atomic_store_explicit(&m->word, mandate_next_(now, to), memory_order_seq_cst);
+        return true;
+    }
+    return false;
+#endif
     return atomic_compare_exchange_strong_explicit(&m->word, &seen, mandate_next_(seen, to),
                                                    memory_order_seq_cst, memory_order_relaxed);
 }

@@ -1,0 +1,316 @@
+/* Waiting and waking, with the code of park.c and switch.c itself: one coroutine that waits again
+ * and again, wakers and a canceller. A wait ends once, nobody is made runnable twice or before it
+ * has left its stack, no wake-up and no cancellation is lost.
+ *
+ * The coroutine of the model is a simulated thread. Its switch (co_switch) does what the code on
+ * the other stack would do first (switch_after) and then waits until it has been made runnable. */
+#include "tests/explore/atomics.h"
+
+#include <stdlib.h>
+
+#include "runtime/profile.h"
+#include "runtime/stack.h"
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes" /* of what gets another name here */
+
+/* The runtime under test is another one than the one that explores: all that park.c and switch.c
+ * define or look for gets a name of its own. */
+#define rt                   model_rt
+#define co_self              model_self
+#define stack_co             model_stack_co
+#define m_this_thread        model_this_thread
+#define co_switch            model_co_switch
+#define co_main              model_co_main
+#define co_entry             model_co_entry
+#define switch_away          model_switch_away
+#define switch_bounds        model_switch_bounds
+#define switch_check_stack   model_switch_check_stack
+#define park                 model_park
+#define park_prepare         model_park_prepare
+#define park_abandon         model_park_abandon
+#define park_wake            model_park_wake
+#define park_claim           model_park_claim
+#define park_run             model_park_run
+#define park_yield           model_park_yield
+#define weir_yield           model_weir_yield
+#define weir_sleep           model_weir_sleep
+#define weir_now             model_weir_now
+#define weir_checkpoint_slow model_weir_checkpoint_slow
+#define sched_pick           model_sched_pick
+#define sched_ready_next     model_sched_ready_next
+#define sched_ready_last     model_sched_ready_last
+#define sched_ready_yielded  model_sched_ready_yielded
+#define ready_note_delay     model_ready_note_delay
+#define spawn_free           model_spawn_free
+#define spawn_ended          model_spawn_ended
+#define scope_child_result   model_scope_child_result
+
+static struct co *model_self(void);
+static struct co *model_stack_co(uint32_t index);
+
+#include "../../src/runtime/park.c"
+#include "../../src/runtime/switch.c"
+
+struct runtime model_rt;
+
+static struct m sleeper_m; /* the thread that the coroutine runs on */
+static struct p sleeper_p;
+static struct co sleeper, other; /* other: what the thread goes on with */
+static bool on_stack, runnable;
+
+static int waits, wakes, cancels, ended;
+static int results[4];
+static _Atomic(co_ticket) ticket; /* where wakers look */
+static struct spinlock lock;      /* under which it is published */
+
+enum { SLEEPER = 0 }; /* its simulated thread */
+
+static struct co *model_self(void)
+{
+    return explorer_self() == SLEEPER ? &sleeper : NULL;
+}
+
+static struct co *model_stack_co(uint32_t index)
+{
+    return &sleeper;
+}
+
+struct m *model_this_thread(void)
+{
+    return explorer_self() == SLEEPER ? &sleeper_m : NULL; /* wakers are foreign */
+}
+
+static void make_runnable(struct co *co)
+{
+    EXPECT(co == &sleeper);
+    EXPECT(!runnable); /* once */
+    EXPECT(!on_stack); /* and not before it has left its stack */
+    runnable = true;
+}
+
+void model_sched_ready_next(struct m *m, struct co *co)
+{
+    make_runnable(co);
+}
+
+void model_sched_ready_last(struct m *m, struct co *co)
+{
+    make_runnable(co);
+}
+
+void model_sched_ready_yielded(struct m *m, struct co *co)
+{
+    make_runnable(co);
+}
+
+struct co *model_sched_pick(struct m *m)
+{
+    return &other;
+}
+
+void model_co_switch(void **save_sp, void *load_sp)
+{
+    on_stack = false;
+    switch_after(&sleeper_m);
+    while (!runnable)
+        explorer_yield();
+    runnable = false;
+    on_stack = true;
+    sleeper.m = &sleeper_m;
+}
+
+/* What the model never gets to. */
+void model_ready_note_delay(struct p *p, struct co *co)
+{
+    abort();
+}
+
+void model_spawn_free(struct m *m, struct co *co)
+{
+    abort();
+}
+
+void model_spawn_ended(struct co *co)
+{
+    abort();
+}
+
+void model_scope_child_result(struct co *co, int result)
+{
+    abort();
+}
+
+/* ---- the players ---- */
+
+static void begin(void)
+{
+    memset(&sleeper_m, 0, sizeof(sleeper_m));
+    memset(&sleeper_p, 0, sizeof(sleeper_p));
+    memset(&sleeper, 0, sizeof(sleeper));
+    memset(results, 0, sizeof(results));
+    memset(&lock, 0, sizeof(lock));
+    sleeper_m.p = &sleeper_p;
+    sleeper.m = &sleeper_m;
+    sleeper.place = &sleeper_p.place;
+    sleeper.deadline_ns = NS_NEVER;
+    on_stack = true;
+    runnable = false;
+    waits = wakes = cancels = ended = 0;
+    ticket = 0;
+}
+
+static void note_result(int r)
+{
+    results[r == 0 ? RESULT_WOKEN : r == -ETIMEDOUT ? RESULT_TIMEOUT : RESULT_CANCELLED]++;
+    EXPECT(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
+    ended++;
+}
+
+/* Waits until each waker has won once, or it is cancelled. */
+static void wait_plainly(void)
+{
+    for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
+        co_ticket t = model_park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
+
+        waits++;
+        atomic_store(&ticket, t);
+        note_result(model_park(&sleeper, NS_NEVER, NULL));
+    }
+}
+
+static void wait_under_lock(void)
+{
+    for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
+        spin_lock(&lock);
+        waits++;
+        ticket = model_park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
+        note_result(model_park(&sleeper, NS_NEVER, &lock));
+    }
+}
+
+static void wait_shielded(void)
+{
+    co_ticket t = model_park_prepare(&sleeper, WAIT_MUTEX, NULL, PARK_SHIELDED);
+
+    waits++;
+    atomic_store(&ticket, t);
+    note_result(model_park(&sleeper, NS_NEVER, NULL));
+}
+
+static void win_once(enum claim_result result)
+{
+    while (ended < 2 && results[RESULT_CANCELLED] == 0) {
+        co_ticket t = atomic_load(&ticket);
+
+        if (t != 0 && model_park_wake(t, result)) {
+            wakes++;
+            return;
+        }
+        explorer_yield();
+    }
+}
+
+static void wake_once(void)
+{
+    win_once(RESULT_WOKEN);
+}
+
+static void time_out_once(void)
+{
+    win_once(RESULT_TIMEOUT);
+}
+
+/* The two-step wake of who holds the lock (channels). */
+static void claim_and_run(void)
+{
+    while (ended < 2 && results[RESULT_CANCELLED] == 0) {
+        struct co *co = NULL;
+
+        spin_lock(&lock);
+        if (ticket != 0)
+            co = model_park_claim(ticket);
+        spin_unlock(&lock);
+        if (co != NULL) {
+            wakes++;
+            model_park_run(co);
+            return;
+        }
+        explorer_yield();
+    }
+}
+
+/* As doom_one() and interrupt() in scope.c. */
+static void cancel(void)
+{
+    uint64_t c;
+
+    atomic_store(&sleeper.cancelled, true);
+    full_fence();
+    c = atomic_load(&sleeper.claim);
+    if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
+        cancels +=
+            model_park_wake((c >> 32 << 32) | (uint64_t)sleeper.index << 8, RESULT_CANCELLED);
+}
+
+/* Exactly one wake for each wait: that it came to its end is checked by there being no deadlock. */
+static void check_each_wait_ended_once(void)
+{
+    EXPECT(ended == waits);
+    EXPECT(!runnable && on_stack);
+    EXPECT(results[RESULT_WOKEN] + results[RESULT_TIMEOUT] == wakes);
+    EXPECT(results[RESULT_CANCELLED] <= 1);
+}
+
+static void check_cancelled(void)
+{
+    check_each_wait_ended_once();
+    EXPECT(results[RESULT_CANCELLED] == 1 || ended == 2);
+}
+
+static void check_not_cancelled(void)
+{
+    check_each_wait_ended_once();
+    EXPECT(results[RESULT_CANCELLED] == 0 && cancels == 0);
+}
+
+static const struct explorer_case cases[] = {
+    {"two_wakers",
+     begin,
+     {wait_plainly, wake_once, wake_once},
+     check_each_wait_ended_once,
+     false,
+     2},
+    {"waker_and_timer",
+     begin,
+     {wait_plainly, wake_once, time_out_once},
+     check_each_wait_ended_once,
+     false,
+     2},
+    {"claims_under_lock",
+     begin,
+     {wait_under_lock, claim_and_run, claim_and_run},
+     check_each_wait_ended_once,
+     false,
+     2},
+    {"lock_and_timer",
+     begin,
+     {wait_under_lock, claim_and_run, time_out_once},
+     check_each_wait_ended_once,
+     false,
+     2},
+    {"cancelled", begin, {wait_plainly, cancel}, check_cancelled, false, 4},
+    {"cancelled_and_woken", begin, {wait_plainly, wake_once, cancel}, check_cancelled, false, 2},
+    {"cancelled_under_lock",
+     begin,
+     {wait_under_lock, claim_and_run, cancel},
+     check_cancelled,
+     false,
+     2},
+    {"shielded", begin, {wait_shielded, wake_once, cancel}, check_not_cancelled, false, 3},
+    {"cancelled_store_buffers", begin, {wait_plainly, cancel}, check_cancelled, true, 2},
+};
+
+int main(int argc, char **argv)
+{
+    return explorer_main(argc, argv, cases, ARRAY_LEN(cases));
+}
