@@ -11,6 +11,7 @@
 #include "runtime/poller.h"
 #include "runtime/runtime.h"
 #include "runtime/timer.h"
+#include "runtime/unwind.h"
 
 /* What a parked coroutine waits for; one name per kind, shown in dumps. */
 enum wait_reason {
@@ -93,8 +94,8 @@ struct co {
 
     struct co *next; /* links of the one queue it is in */
     struct co *prev;
-    uint32_t index;  /* its slot */
-    uint32_t seq;    /* the coroutine itself: number of its latest wait */
+    uint32_t index;   /* its slot */
+    uint32_t seq;     /* the coroutine itself: number of its latest wait */
     int64_t ready_ns; /* when it became runnable, if its delay is sampled, else 0 */
 
     /* The coroutine itself; dumps read them. */
@@ -123,6 +124,8 @@ struct co {
     struct spinlock family_lock; /* guards scopes and all that is in them, and doomed */
     bool doomed;                 /* cancelled from outside, for good */
     struct scope *scopes;        /* that it has opened, innermost first */
+
+    struct unwind unwind; /* itself: what a panic must end */
 
     void *fake_stack; /* of the address sanitizer */
     void *fiber;      /* of the thread sanitizer */

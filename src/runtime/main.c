@@ -5,6 +5,7 @@
 
 #include "runtime/diagnose.h"
 #include "runtime/dump.h"
+#include "runtime/fault.h"
 #include "runtime/sched.h"
 
 struct runtime rt;
@@ -71,10 +72,13 @@ static void join_all(struct co *self)
 
 static void main_co(void *arg)
 {
-    struct co *self = co_self();
+    runtime_main_ended(co_self(), rt.main_fn(rt.main_arg));
+}
 
+void runtime_main_ended(struct co *self, int result)
+{
     ASSERT(self != NULL);
-    rt.main_result = rt.main_fn(rt.main_arg);
+    rt.main_result = result;
     atomic_store(&self->cancelled, false); /* a deadlock has cancelled us, too */
     self->deadline_ns = NS_NEVER;
     join_all(self);
@@ -286,11 +290,14 @@ int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *option
     if (r == 0)
         r = setup(&o);
     if (r == 0) {
+        rt.panic_aborts = o.panic_aborts;
         assert_set_hook(dump_hook);
+        fault_install(o.contain_faults);
         r = run(fn, arg);
         assert_set_hook(NULL);
         blocking_stop();
         signal_stop();
+        fault_uninstall();
         teardown();
     }
     r = explore_end(r);

@@ -86,6 +86,17 @@ static inline void sanitize_born(struct co *co)
     (void)co;
 }
 
+/* Frames between here and to, on the same stack, are abandoned. */
+static inline void sanitize_abandon(const void *to)
+{
+#if defined(WEIR_ASAN)
+    const char *from = __builtin_frame_address(0);
+
+    __asan_unpoison_memory_region(from, (size_t)((const char *)to - from));
+#endif
+    (void)to;
+}
+
 static inline void sanitize_dead(struct co *co)
 {
 #if defined(WEIR_TSAN)

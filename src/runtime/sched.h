@@ -114,6 +114,7 @@ struct m {
     bool has_thread;     /* to be joined */
     atomic_int tid;
     struct stack_bounds bounds; /* of the thread's own stack */
+    void *signal_stack;         /* fault.c */
     struct world_event events[POLL_EVENTS];
 };
 
@@ -121,6 +122,8 @@ struct runtime {
     /* Constant while it runs. */
     struct world *world;
     bool simulated;
+    bool panic_aborts;
+    _Atomic(uint64_t) panics; /* coroutines that have ended by one */
     bool can_be_alone; /* there is a heavy fence: see mandate.h */
     int64_t hog_ns;
     weir_hog_fn *hog_fn;
@@ -170,6 +173,8 @@ extern struct runtime rt;
  * function that is never inlined. For code that does not run on a coroutine. */
 struct m *m_this_thread(void);
 void m_set_this_thread(struct m *m);
+/* For code on a thread's own stack. */
+struct unwind *m_this_unwind(void);
 
 /* A counter with one writer that others read. */
 static inline void stat_add(_Atomic(uint64_t) *counter, uint64_t n)
@@ -314,6 +319,7 @@ void spawn_ended(struct co *co);                /* by itself, its function has r
 void spawn_discard(struct m *m, struct co *co); /* instead of making it runnable */
 void spawn_free(struct m *m, struct co *co);    /* after it has ended and its stack has been left */
 uint32_t spawn_live_count(void);
+void *spawn_stack_top(const struct co *co); /* where its stack begins */
 
 /* switch.c: leaves from, whose thread is m, does to it what after says once it has been left, and
  * runs the coroutine that sched_pick() gives. Returns when from runs again, perhaps on another
@@ -321,6 +327,8 @@ uint32_t spawn_live_count(void);
 void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
                  struct spinlock *unlock);
 void switch_bounds(struct m *m);
+/* The end of the coroutine that calls it. */
+NORETURN void co_end(struct co *co);
 
 /* scope.c */
 void scope_child_ended(struct co *co);
@@ -411,6 +419,8 @@ void blocking_counts(uint32_t *ret_threads, uint32_t *ret_queued);
 
 /* main.c: nothing will ever happen again, says the simulated world, or the monitor (deadlock.c). */
 void runtime_deadlocked(void);
+/* What the main coroutine does when its function has returned, or panicked. */
+void runtime_main_ended(struct co *self, int result);
 /* signal.c */
 void signal_stop(void);
 

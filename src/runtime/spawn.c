@@ -8,11 +8,17 @@ enum {
     COLOUR_MASK = 1023 /* so that control block and first frames stay within one page */
 };
 
+void *spawn_stack_top(const struct co *co)
+{
+    uintptr_t top = (uintptr_t)co - (co->index * COLOUR_STEP & COLOUR_MASK) - 16;
+
+    return (void *)(top & ~(uintptr_t)15);
+}
+
 /* Makes the first switch to co enter co_main(). */
 static void prepare_stack(struct co *co)
 {
-    uintptr_t top = (uintptr_t)co - (co->index * COLOUR_STEP & COLOUR_MASK) - 16;
-    uintptr_t *sp = (uintptr_t *)(top & ~(uintptr_t)15);
+    uintptr_t *sp = spawn_stack_top(co);
 
 #if defined(__x86_64__)
     *--sp = (uintptr_t)co_entry;
@@ -99,6 +105,7 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
 void spawn_ended(struct co *co)
 {
     ASSERT(co->scopes == NULL && co->deadline == NULL); /* blocks are left before fn returns */
+    ASSERT(co->unwind.defers == NULL && co->unwind.tries == NULL);
     atomic_store_explicit(&co->live, false, memory_order_release);
     if (co->parent != NULL)
         scope_child_ended(co);

@@ -11,6 +11,7 @@
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: no mapping of its own, survives MADV_DONTNEED */
+#define MADV_GUARD_REMOVE  103
 #endif
 
 enum {
@@ -40,9 +41,11 @@ static struct {
     atomic_uint seq_base; /* moves on with every trim */
 } pool;
 
-static size_t guard_bytes(void)
+/* The guard is large enough to become, less a page, a stack for deferred calls (stack_open_spare).
+ */
+static size_t guard_of(size_t slot)
 {
-    return STACK_GUARD_PAGES * 4096;
+    return slot >= 128 * KIB ? 8 * STACK_PAGE : 4 * STACK_PAGE;
 }
 
 int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
@@ -78,6 +81,7 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
         .size = slot * max,
         .mask = slot - 1,
         .shift = (unsigned)__builtin_ctzll(slot),
+        .guard_bytes = guard_of(slot),
         .max = max,
     };
     return 0;
@@ -115,16 +119,43 @@ static bool open_chunk(void)
 static void install_guard(char *low)
 {
     if (!pool.no_guard_advice) {
-        if (madvise(low, guard_bytes(), MADV_GUARD_INSTALL) == 0)
+        if (madvise(low, stack_arena.guard_bytes, MADV_GUARD_INSTALL) == 0)
             return;
         pool.no_guard_advice = true;
         log_debug("stack_guards", "no MADV_GUARD_INSTALL: guard mappings for %d stacks",
                   MPROTECT_GUARDS);
     }
-    if (pool.guards < MPROTECT_GUARDS && mprotect(low, guard_bytes(), PROT_NONE) == 0)
+    if (pool.guards < MPROTECT_GUARDS && mprotect(low, stack_arena.guard_bytes, PROT_NONE) == 0)
         pool.guards++;
     else
         stack_arena.unguarded = true;
+}
+
+bool stack_open_spare(struct co *co)
+{
+    char *from = stack_low(co) - stack_arena.guard_bytes + STACK_PAGE;
+    size_t size = stack_arena.guard_bytes - STACK_PAGE;
+
+    if (pool.no_guard_advice)
+        return mprotect(from, size, PROT_READ | PROT_WRITE) == 0;
+    return madvise(from, size, MADV_GUARD_REMOVE) == 0;
+}
+
+void stack_close_spare(struct co *co, const void *frame)
+{
+    char *low = stack_low(co), *keep = (char *)((uintptr_t)frame & ~(uintptr_t)(STACK_PAGE - 1));
+    char *from = low - stack_arena.guard_bytes + STACK_PAGE;
+    size_t size = stack_arena.guard_bytes - STACK_PAGE;
+
+    if ((const char *)frame < low)
+        return;
+    co->unwind.spare_open = false;
+    keep -= 16 * STACK_PAGE; /* will be wanted again soon */
+    madvise(from, (size_t)(MAX(keep, low) - from), MADV_DONTNEED);
+    if (pool.no_guard_advice)
+        mprotect(from, size, PROT_NONE);
+    else
+        madvise(from, size, MADV_GUARD_INSTALL);
 }
 
 /* Under the lock: a slot never used before. NULL at the limit. */
@@ -139,7 +170,7 @@ static struct co *fresh_slot(void)
     co = stack_co(index);
     low = (char *)((uintptr_t)co & ~stack_arena.mask);
     install_guard(low);
-    sanitize_new_stack(low + guard_bytes(), low + stack_arena.mask + 1);
+    sanitize_new_stack(low + stack_arena.guard_bytes, low + stack_arena.mask + 1);
     atomic_store_explicit(&pool.used, index + 1, memory_order_release);
     return co;
 }

@@ -7,7 +7,7 @@
 
 enum {
     STACK_CACHE_MAX = 64,
-    STACK_GUARD_PAGES = 4,
+    STACK_PAGE = 4096,
     STACK_INDEX_MAX = 1 << 24, /* what a ticket can name */
 };
 
@@ -24,8 +24,9 @@ struct stack_arena {
     size_t size;
     uintptr_t mask; /* slot size - 1 */
     unsigned shift;
-    uint32_t max;   /* slots */
-    bool unguarded; /* some slots have no guard: the switch checks the stack pointer */
+    uint32_t max;       /* slots */
+    size_t guard_bytes; /* at the low end of each slot */
+    bool unguarded;     /* some slots have no guard: the switch checks the stack pointer */
 };
 
 extern struct stack_arena stack_arena;
@@ -62,6 +63,12 @@ bool stack_trim(uint32_t max);
 /* True when a stack_trim() in a second or so would be of use. */
 bool stack_trim_useful(void);
 
+/* After an overflow: opens all of the guard but its last page, so that deferred calls have where to
+ * run. Async-signal-safe. */
+bool stack_open_spare(struct co *co);
+/* Takes it away again, and gives back what lies deeper than frame, unless frame itself is there. */
+void stack_close_spare(struct co *co, const void *frame);
+
 uint32_t stack_free_count(void);
 /* Slots ever used; all live coroutines have an index below it. */
 uint32_t stack_used_count(void);
@@ -90,7 +97,7 @@ static inline struct co *co_self(void)
 /* Lowest address that frames may use. */
 static inline char *stack_low(const struct co *co)
 {
-    return (char *)((uintptr_t)co & ~stack_arena.mask) + STACK_GUARD_PAGES * 4096;
+    return (char *)((uintptr_t)co & ~stack_arena.mask) + stack_arena.guard_bytes;
 }
 
 #endif

@@ -46,6 +46,7 @@ static void add_monitor(struct weir_stats *s)
     s->handoffs = m.handoffs;
     s->substitutions = m.substitutions;
     s->hogs = m.hogs;
+    s->panics = atomic_load_explicit(&rt.panics, memory_order_relaxed);
 }
 
 int weir_stats(struct weir_stats *stats)

@@ -1,4 +1,5 @@
 /* Switching from stack to stack. */
+#include "runtime/fault.h"
 #include "runtime/sched.h"
 
 /* switch_*.S */
@@ -77,6 +78,7 @@ void switch_bounds(struct m *m)
     pthread_attr_t attr;
     void *low;
 
+    fault_begin_thread(m);
     if (rt.simulated && last.low != NULL && pthread_equal(last_thread, pthread_self())) {
         m->bounds = last;
         return;
@@ -92,6 +94,13 @@ void switch_bounds(struct m *m)
     }
 }
 
+NORETURN void co_end(struct co *co)
+{
+    spawn_ended(co);
+    switch_away(co->m, co, sched_pick(co->m), AFTER_EXIT, NULL);
+    __builtin_trap();
+}
+
 /* The first function on every stack; co_entry calls it. */
 NORETURN void co_main(struct co *co)
 {
@@ -104,7 +113,5 @@ NORETURN void co_main(struct co *co)
         scope_child_result(co, co->fn.result(co->arg));
     else
         co->fn.watch(co->arg, (enum poll_watch_cause)co->cause);
-    spawn_ended(co);
-    switch_away(co->m, co, sched_pick(co->m), AFTER_EXIT, NULL);
-    __builtin_trap();
+    co_end(co);
 }
