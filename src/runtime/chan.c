@@ -51,8 +51,8 @@ static inline void lock(struct weir_chan *c, struct co *co)
 }
 
 /* Waits in queue; unlocks. 0: served; -EPIPE: closed; or the error of the wait. */
-static int wait_in(struct weir_chan *c, struct co *co, struct waitq *queue, enum wait_reason reason,
-                   void *elem, int64_t at_ns)
+static NOINLINE int wait_in(struct weir_chan *c, struct co *co, struct waitq *queue,
+                            enum wait_reason reason, void *elem, int64_t at_ns)
 {
     struct chan_waiter w = {.waiter.ticket = park_prepare(co, reason, c, 0), .elem = elem};
     int r;

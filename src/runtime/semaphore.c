@@ -70,7 +70,7 @@ static void take_back(struct semaphore *s, struct taker *t)
     wake_list_run(&wakes);
 }
 
-static int acquire_slow(struct semaphore *s, struct co *co, int64_t n)
+static NOINLINE int acquire_slow(struct semaphore *s, struct co *co, int64_t n)
 {
     struct taker t = {.n = n};
     int64_t now;

@@ -79,7 +79,7 @@ static bool spin_for(struct mutex *m)
     return false;
 }
 
-static void lock_slow(struct mutex *m, struct co *co)
+static NOINLINE void lock_slow(struct mutex *m, struct co *co)
 {
     struct mutex_waiter w = {.co = co, .since_ns = here_now_ns()};
     bool again = false;
@@ -121,7 +121,7 @@ void weir_mutex_lock(struct weir_mutex *wm)
     lock_slow(m, co);
 }
 
-static void unlock_slow(struct mutex *m)
+static NOINLINE void unlock_slow(struct mutex *m)
 {
     struct mutex_waiter *w;
     struct co *co;
@@ -145,7 +145,7 @@ static void unlock_slow(struct mutex *m)
     park_run(co);
 }
 
-void mutex_unlock(struct weir_mutex *wm)
+static inline void unlock(struct weir_mutex *wm)
 {
     struct mutex *m = mutex_of(wm);
     unsigned locked = LOCKED;
@@ -157,10 +157,15 @@ void mutex_unlock(struct weir_mutex *wm)
         unlock_slow(m);
 }
 
+void mutex_unlock(struct weir_mutex *m)
+{
+    unlock(m);
+}
+
 void weir_mutex_unlock(struct weir_mutex *m)
 {
     explore_point("unlock", m);
-    mutex_unlock(m);
+    unlock(m);
 }
 
 /* ---- wait group ---- */
