@@ -1,5 +1,5 @@
 /* Replies: the head is built on the stack and leaves with the first piece of the body. */
-#include "base/duration.h"
+#include "http/date.h"
 #include "http/server_impl.h"
 
 #define REPLY_HEAD_MAX  2048
@@ -10,7 +10,7 @@ static void put_date(struct buf *out)
 {
     char date[HTTP_DATE_LEN];
 
-    http_date_format(world_wall_ns(runtime_world()) / NS_PER_SEC, date);
+    http_date_cached(world_wall_ns(runtime_world()) / NS_PER_SEC, date);
     h1_put_field(out, STR("Date"), str_n(date, sizeof(date)));
 }
 
@@ -91,6 +91,11 @@ int reply_start(struct http_call *call, const struct reply_head *h, struct str p
         return -EMSGSIZE; /* while it can still be said with a status */
     call->replied = true;
     h1_writer_init(call->writer, call->writer->stream, kind, h->length);
+    if (piece.len != 0 && kind == HTTP_BODY_LENGTH && piece.len <= head.cap - head.len) {
+        /* Behind the head it needs no piece of its own, and one piece is sent by a cheaper call. */
+        memcpy(head.ptr + head.len, piece.ptr, piece.len);
+        piece.ptr = head.ptr + head.len;
+    }
     return h1_writer_send(call->writer, buf_str(&head), piece, last, STR(""));
 }
 
