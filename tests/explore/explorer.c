@@ -188,6 +188,8 @@ static int explore_case(enum weir_explore_strategy strategy, uint64_t first, uin
                                      .first = first,
                                      .count = count,
                                      .preemptions = now.c->preemptions,
+                                     .step_ns =
+                                         strategy == WEIR_EXPLORE_EXHAUSTIVE ? now.c->step_ns : 0,
                                      .steps_max = 100000,
                                      .runtime = &runtime};
     struct weir_explore_report report = {0};
@@ -206,7 +208,7 @@ static int explore_case(enum weir_explore_strategy strategy, uint64_t first, uin
 int explorer_main(int argc, char **argv, const struct explorer_case *cases, size_t n)
 {
     uint64_t first = 1, count = 1000;
-    const char *only = NULL, *schedule = NULL;
+    const char *only = NULL, *schedule = NULL, *strategy = NULL;
     int failed = 0;
 
     for (int i = 1; i < argc; i++) {
@@ -215,6 +217,8 @@ int explorer_main(int argc, char **argv, const struct explorer_case *cases, size
             count = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--schedule") == 0 && i + 1 < argc) {
             schedule = argv[++i];
+        } else if (strcmp(argv[i], "--strategy") == 0 && i + 1 < argc) {
+            strategy = argv[++i];
         } else {
             only = argv[i];
         }
@@ -223,15 +227,18 @@ int explorer_main(int argc, char **argv, const struct explorer_case *cases, size
         if (only != NULL && strcmp(only, cases[i].name) != 0)
             continue;
         now.c = &cases[i];
+        fprintf(stderr, "case %s\n", now.c->name); /* an abort is told from here on */
         if (schedule != NULL) {
             if (weir_explore_set(schedule) < 0)
                 return 2;
             failed |= weir_main(run_case, NULL, &runtime) != 0;
             continue;
         }
-        for (int s = WEIR_EXPLORE_RANDOM; s <= WEIR_EXPLORE_EXHAUSTIVE && failed == 0; s++)
-            failed |= explore_case((enum weir_explore_strategy)s, first,
-                                   s == WEIR_EXPLORE_EXHAUSTIVE ? 20 * count : count) != 0;
+        for (int s = WEIR_EXPLORE_RANDOM; s <= WEIR_EXPLORE_EXHAUSTIVE && failed == 0; s++) {
+            if (strategy == NULL || strcmp(strategy, names[s]) == 0)
+                failed |= explore_case((enum weir_explore_strategy)s, first,
+                                       s == WEIR_EXPLORE_EXHAUSTIVE ? 20 * count : count) != 0;
+        }
     }
     return failed;
 }

@@ -24,9 +24,10 @@ struct explorer_case {
     void (*check)(void);
     bool store_buffers;
     unsigned preemptions; /* of the exhaustive search */
+    int64_t step_ns;      /* of the same: weir/explore.h */
 };
 
-/* EXE [--seeds FIRST COUNT] [--schedule TEXT] [CASE] */
+/* EXE [--seeds FIRST COUNT] [--strategy chance|priorities|search] [--schedule TEXT] [CASE] */
 int explorer_main(int argc, char **argv, const struct explorer_case *cases, size_t n);
 
 /* For atomics.h and the cases. */
