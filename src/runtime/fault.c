@@ -37,8 +37,8 @@ static struct {
     unsigned user_count;
 } faults;
 
-/* text.ld: the runtime's code in what is linked with the static library. In the shared one it is
- * not in the executable anyway. */
+/* text.ld: the runtime's code in executables linked with the static library and this script. In the
+ * shared library it is not in the executable anyway. */
 extern const char weir_runtime_text_start[] __attribute__((weak, visibility("hidden")));
 extern const char weir_runtime_text_end[] __attribute__((weak, visibility("hidden")));
 
@@ -76,7 +76,8 @@ static int find_user_code(struct dl_phdr_info *info, size_t size, void *arg)
         faults.user[faults.user_count].to = info->dlpi_addr + ph->p_vaddr + ph->p_memsz;
         faults.user_count++;
     }
-    if (!loaded)
+    /* Nor can anything where the runtime's own code is among it and cannot be told apart. */
+    if (!loaded || ((uintptr_t)weir_runtime_text_end == 0 && in_user_code((uintptr_t)weir_main)))
         faults.user_count = 0;
     return 1;
 }
