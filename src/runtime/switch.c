@@ -1,4 +1,5 @@
 /* Switching from stack to stack. */
+#include "runtime/exceptions.h"
 #include "runtime/fault.h"
 #include "runtime/sched.h"
 
@@ -54,6 +55,9 @@ static struct stack_bounds bounds_of(struct m *m, struct co *co)
 NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
                           struct spinlock *unlock)
 {
+    struct exceptions exceptions;
+    bool in_flight = exceptions_leave(&exceptions);
+
     if (unlikely(stack_arena.unguarded) && from != &m->g0)
         ASSERT((char *)__builtin_frame_address(0) > stack_low(from));
     m->after = after;
@@ -68,6 +72,8 @@ NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum afte
     sanitize_leave(from, to, bounds_of(m, to), after == AFTER_EXIT);
     co_switch(&from->sp, to->sp);
     sanitize_arrive(from, false);
+    if (unlikely(in_flight))
+        exceptions_restore(&exceptions);
     switch_after(from->m);
 }
 
