@@ -4,8 +4,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include <weir/diagnose.h>
+
 #include "control/view_json.h"
 #include "export/prometheus.h"
+#include "runtime/runtime.h"
 
 /* A view of thousands of routes and endpoints, with room; beyond, the page says 503. */
 #define VIEW_BYTES_MAX (64 * MIB)
@@ -97,6 +100,15 @@ static int serve_config(struct admin *a, struct http_call *call, void *arg)
     return serve_view(a, call, view_json_config);
 }
 
+static int serve_coroutines(struct admin *a, struct http_call *call, void *arg)
+{
+    bool json = str_eq(call->request->query, STR("format=json"));
+    struct text body = {.max = PAGE_BYTES_MAX};
+
+    return reply_text(call, runtime_dump_text(&body, json ? WEIR_DUMP_JSON : 0),
+                      json ? TEXT_JSON : TEXT_PLAIN, &body);
+}
+
 #define PAGE(path_, serve_, help_)                                                                 \
     {                                                                                              \
         .path = {path_, sizeof(path_) - 1}, .methods = {"GET", 3},                                 \
@@ -110,6 +122,7 @@ static const struct admin_page built_in[] = {
     PAGE("/metrics", serve_metrics, "counters and latencies, Prometheus text format"),
     PAGE("/api/routes", serve_routes, "routes in matching order, with their traffic"),
     PAGE("/api/upstreams", serve_upstreams, "upstreams and the state of each endpoint"),
+    PAGE("/api/coroutines", serve_coroutines, "what every coroutine does; ?format=json"),
     PAGE("/api/config", serve_config, "which configuration runs, since when; causes of refusals"),
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <weir/diagnose.h>
 #include <weir/signal.h>
 
 #include "base/duration.h"
@@ -386,6 +387,8 @@ int lifecycle_run(const struct lifecycle_options *o)
     lc.started = config_ref(lc.config);
     raise_fd_limit(lc.config);
     weir_signal_block();
+    if (weir_dump_on_sigquit() < 0)
+        log_warn("sigquit", "no thread for it: the dump will come from a coroutine");
     const struct weir_options options = {.size = sizeof(options), .workers = lc.config->workers};
     rc = weir_main(serve, &lc, &options);
     config_unref(lc.config);

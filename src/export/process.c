@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "export/procfs.h"
+#include "export/sched_metrics.h"
 #include "runtime/runtime.h"
 #include "telemetry/metric.h"
 #include "world/file.h"
@@ -94,6 +95,7 @@ static void collect(void *arg)
     int fds;
 
     collect_runtime();
+    sched_metrics_collect();
     if (runtime_world()->simulated)
         return;
     collect_stat();
@@ -110,6 +112,7 @@ static void put_series(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         metric_put(*all[i].series);
+    sched_metrics_close();
     metric_put(m.build);
 }
 
@@ -121,6 +124,7 @@ int process_metrics_start(struct str version)
     if (!running) {
         for (size_t i = 0; i < ARRAY_LEN(all); i++)
             *all[i].series = metric_get(all[i].id, NULL);
+        sched_metrics_open();
         m.build = metric_get1(METRIC_BUILD_INFO, version);
         metric_set(m.build, 1);
         error = metric_add_collector(collect, NULL);

@@ -36,7 +36,7 @@ const char *dump_reason(enum wait_reason reason)
     return reason < WAIT_REASON_MAX ? reason_text[reason] : "?";
 }
 
-static void flush(struct dump_out *out)
+static void flush_to_fd(struct dump_out *out)
 {
     size_t done = 0;
 
@@ -48,6 +48,14 @@ static void flush(struct dump_out *out)
         else if (n < 0 && errno != EINTR)
             out->error = -errno;
     }
+}
+
+static void flush(struct dump_out *out)
+{
+    if (out->text != NULL)
+        text_puts(out->text, buf_str(&out->buf));
+    else
+        flush_to_fd(out);
     out->buf.len = 0;
 }
 
@@ -74,7 +82,7 @@ void dump_close(void)
         sched_yield();
 }
 
-static int write_dump(int fd, unsigned flags)
+static int write_dump(int fd, struct text *text, unsigned flags)
 {
     struct dump d;
     struct dump_out *out;
@@ -85,6 +93,7 @@ static int write_dump(int fd, unsigned flags)
         return r;
     out = d.out;
     out->fd = fd;
+    out->text = text;
     out->buf = buf_on(out->memory, sizeof(out->memory));
     dump_find_cycles(&d);
     if ((flags & WEIR_DUMP_JSON) != 0)
@@ -97,17 +106,27 @@ static int write_dump(int fd, unsigned flags)
     return r;
 }
 
-int weir_dump(int fd, unsigned flags)
+static int dump(int fd, struct text *text, unsigned flags)
 {
     int r;
 
     atomic_fetch_add(&running, 1);
-    r = write_dump(fd, flags);
+    r = write_dump(fd, text, flags);
     atomic_fetch_sub(&running, 1);
     return r;
 }
 
+int weir_dump(int fd, unsigned flags)
+{
+    return dump(fd, NULL, flags);
+}
+
+int runtime_dump_text(struct text *out, unsigned flags)
+{
+    return dump(-1, out, flags);
+}
+
 void runtime_dump(int fd)
 {
-    weir_dump(fd, 0);
+    dump(fd, NULL, 0);
 }

@@ -44,9 +44,10 @@ struct dump_entry {
     uint32_t walk; /* which search for cycles has come by */
 };
 
-/* What is written goes to fd in pieces. */
+/* What is written goes to fd in pieces, or into a text. */
 struct dump_out {
     int fd;
+    struct text *text; /* NULL: to fd */
     int error;
     struct buf buf;
     char memory[8192];

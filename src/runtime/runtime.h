@@ -41,7 +41,9 @@ struct runtime_stats {
 
 void runtime_get_stats(struct runtime_stats *ret);
 
-/* One line per coroutine: number, name, state, what it waits for and how long. */
+/* weir_dump(fd, 0); the same as text, with flags. */
 void runtime_dump(int fd);
+struct text;
+int runtime_dump_text(struct text *out, unsigned flags);
 
 #endif

@@ -1,6 +1,7 @@
 /* Counters, read while others count. */
 #include <weir/diagnose.h>
 
+#include "runtime/pool.h"
 #include "runtime/sched.h"
 
 static uint64_t read_counter(const _Atomic(uint64_t) *counter)
@@ -63,9 +64,12 @@ int weir_stats(struct weir_stats *stats)
         s.run_queue_len = s.global_queue_len = atomic_load(&rt.global_len);
         s.stacks_free = stack_free_count();
         s.stacks_total = stack_used_count();
+        s.panics = atomic_load(&rt.panics);
         add_processors(&s);
         add_monitor(&s);
         blocking_counts(&s.blocking_threads, &s.blocking_queued);
+        pool_add_stats(&s);
+        pool_add_stats(&s);
     }
     memcpy(stats, &s, s.size);
     return 0;

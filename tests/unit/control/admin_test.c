@@ -152,8 +152,8 @@ static void check_unknown(struct admin *a)
     assert_int_equal(r.status, 404);
     json_t *doc = json_loads(body_of(&r), 0, NULL), *pages = json_object_get(doc, "pages");
     assert_non_null(doc);
-    assert_int_equal(json_array_size(pages), 8);
-    assert_string_equal(json_string_value(json_array_get(pages, 7)), "/extra/");
+    assert_int_equal(json_array_size(pages), 9);
+    assert_string_equal(json_string_value(json_array_get(pages, 8)), "/extra/");
     json_decref(doc);
     get("POST", "/extra/", &r); /* nothing below it is named */
     assert_int_equal(r.status, 404);

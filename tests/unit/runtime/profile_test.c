@@ -120,6 +120,7 @@ static void echo(void *arg)
 
     while (weir_chan_recv(c[0], &ball) > 0)
         weir_chan_send(c[1], &ball);
+    weir_chan_close(c[1]);
 }
 
 /* Waits of a microsecond or so, at a rate: the sum is right on average. */
@@ -147,7 +148,9 @@ static int sample(void *arg)
     CHECK(some_times > all_times / 10 && some_times < all_times * 10);
     CHECK(some_ms > all_ms / 20 && some_ms < all_ms * 20);
     weir_chan_close(c[0]);
-    weir_sleep(NS_PER_MS);
+    CHECK_EQ(weir_chan_recv(c[1], &ball), 0); /* echo has ended */
+    weir_chan_free(c[0]);
+    weir_chan_free(c[1]);
     return 0;
 }
 
