@@ -6,6 +6,7 @@
 #include "runtime/diagnose.h"
 #include "runtime/dump.h"
 #include "runtime/fault.h"
+#include "runtime/pool.h"
 #include "runtime/sched.h"
 
 struct runtime rt;
@@ -297,6 +298,7 @@ int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *option
         assert_set_hook(NULL);
         blocking_stop();
         signal_stop();
+        pool_stop();
         fault_uninstall();
         teardown();
     }

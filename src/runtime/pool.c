@@ -241,7 +241,7 @@ struct weir_pool *weir_pool_new(const struct weir_pool_options *options)
     if (options != NULL)
         memcpy(&o, options, MIN(options->size, sizeof(o)));
     if (o.workers == 0)
-        o.workers = o.threads ? (unsigned)THREADS_DEFAULT : rt.p_count * WORKERS_PER_PROCESSOR;
+        o.workers = o.threads ? (unsigned)THREADS_DEFAULT : weir_workers() * WORKERS_PER_PROCESSOR;
     if (o.queue == 0)
         o.queue = QUEUE_DEFAULT;
     o.queue = MIN(o.queue, (size_t)QUEUE_MAX);

@@ -69,7 +69,6 @@ int weir_stats(struct weir_stats *stats)
         add_monitor(&s);
         blocking_counts(&s.blocking_threads, &s.blocking_queued);
         pool_add_stats(&s);
-        pool_add_stats(&s);
     }
     memcpy(stats, &s, s.size);
     return 0;
