@@ -81,11 +81,9 @@ void ready_surrender(struct p *p)
 
 /* ---- delays ---- */
 
-/* Every 64th wake-up of a processor is sampled: two clock reads for it. */
-static void sample_delay(struct p *p, struct co *co)
+NOINLINE void ready_note_time(struct co *co)
 {
-    if (unlikely((++p->delay_turn & 63) == 0))
-        co->ready_ns = world_now_ns(rt.world);
+    co->ready_ns = world_now_ns(rt.world);
 }
 
 void ready_note_delay(struct p *p, struct co *co)
@@ -110,31 +108,45 @@ static void ready_foreign(struct co *co)
     sched_wake_one();
 }
 
+/* What the slot held goes where it belongs. Out of line, as is all that is not done each time. */
+static NOINLINE void requeue(struct p *p, struct co *old)
+{
+    if (old->newborn)
+        runq_push_newborn(&p->q, old);
+    else
+        push_ring(p, old);
+}
+
+/* Published, then look whether somebody sleeps; who goes to sleep does the reverse. */
+static NOINLINE void offer(void)
+{
+    full_fence();
+    sched_wake_one();
+}
+
+static NOINLINE void ready_elsewhere(struct m *m, struct co *co)
+{
+    if (m == NULL)
+        ready_foreign(co);
+    else
+        bag_put(co);
+}
+
 void sched_ready_next(struct m *m, struct co *co)
 {
     struct co *old;
 
-    if (unlikely(m == NULL)) {
-        ready_foreign(co);
+    if (unlikely(m == NULL || rt.simulated)) {
+        ready_elsewhere(m, co);
         return;
     }
-    if (unlikely(rt.simulated)) {
-        bag_put(co);
-        return;
-    }
-    sample_delay(m->p, co);
+    if (unlikely(ready_sampled(m->p)))
+        ready_note_time(co);
     old = runq_swap_next(&m->p->q, co);
-    if (old != NULL) {
-        if (old->newborn)
-            runq_push_newborn(&m->p->q, old);
-        else
-            push_ring(m->p, old);
-    }
-    if (sched_crowded()) {
-        /* Published, then look whether somebody sleeps; who goes to sleep does the reverse. */
-        full_fence();
-        sched_wake_one();
-    }
+    if (old != NULL)
+        requeue(m->p, old);
+    if (sched_crowded())
+        offer();
 }
 
 void sched_ready_last(struct m *m, struct co *co)

@@ -172,13 +172,19 @@ static inline struct co *runq_get_oldest(struct runq *q)
     return co;
 }
 
+/* Out of line, so that the other way stays short where it is inlined. */
+static NOINLINE struct co *runq_get_shared_(struct runq *q)
+{
+    return runq_get_(q, false);
+}
+
 /* Owner. The slot first, but not more than STREAK_MAX times in a row when the ring has some. */
 static inline struct co *runq_get(struct runq *q)
 {
     struct co *co;
 
     if (!lone_enter(&q->lone))
-        return runq_get_(q, false);
+        return runq_get_shared_(q);
     co = runq_get_(q, true);
     lone_leave(&q->lone);
     return co;

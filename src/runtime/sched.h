@@ -56,7 +56,6 @@ struct p {
     uint64_t next_id, end_id; /* numbers for new coroutines */
     int64_t oldest_ns;        /* when the oldest of the newborn had its turn */
     int64_t trim_ns;          /* when to think of trimming; 0: not */
-    uint32_t delay_turn;      /* each 64th wake-up is sampled */
 
     /* The pick: its thread counts, the monitor may move the next round up (sched_prod()). */
     atomic_uint tick;       /* picks */
@@ -124,7 +123,7 @@ struct runtime {
     bool simulated;
     bool panic_aborts;
     _Atomic(uint64_t) panics; /* coroutines that have ended by one */
-    bool can_be_alone; /* there is a heavy fence: see mandate.h */
+    bool can_be_alone;        /* there is a heavy fence: see mandate.h */
     int64_t hog_ns;
     weir_hog_fn *hog_fn;
     void *hog_arg;
@@ -228,9 +227,15 @@ void sched_ready_last(struct m *m, struct co *co);
 /* After a yield: behind those, too, that have not run yet. */
 void sched_ready_yielded(struct m *m, struct co *co);
 
+/* Delays from runnable to running are taken of the wake-ups between two of 64 picks. */
+static inline bool ready_sampled(const struct p *p)
+{
+    return sched_tick(p) % 64 == 0;
+}
+
 static inline void ready_last(struct m *m, struct co *co)
 {
-    if (unlikely((++m->p->delay_turn & 63) == 0))
+    if (unlikely(ready_sampled(m->p)))
         co->ready_ns = m->p->place.now_ns;
     if (unlikely(rt.simulated) || unlikely(!runq_push(&m->p->q, co)))
         sched_ready_last(m, co);
@@ -240,7 +245,8 @@ static inline void ready_last(struct m *m, struct co *co)
 struct co *ready_take_global(struct p *p, unsigned max);
 /* Moves all of the processor's to the global queue, and wakes somebody. Its thread. */
 void ready_surrender(struct p *p);
-/* A sampled coroutine begins to run: takes note of how long it has waited. */
+/* A sampled coroutine becomes runnable; begins to run, having waited for so long. */
+void ready_note_time(struct co *co);
 void ready_note_delay(struct p *p, struct co *co);
 
 /* sched.c */
@@ -305,7 +311,11 @@ void park_yield(struct co *co);
 /* After an operation that did not park: the budget for fairness. The monitor may cut it short. */
 static inline void co_spend(struct co *co)
 {
-    unsigned left = atomic_load_explicit(&co->budget, memory_order_relaxed) - 1U;
+    unsigned left;
+
+    if (co == NULL)
+        __builtin_unreachable(); /* or the compiler warns of it where it can see co_self() */
+    left = atomic_load_explicit(&co->budget, memory_order_relaxed) - 1U;
 
     atomic_store_explicit(&co->budget, (uint16_t)left, memory_order_relaxed);
     if (unlikely((uint16_t)left == 0))
