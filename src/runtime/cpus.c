@@ -20,11 +20,11 @@ static const char *read_file(const char *path, char buffer[static FILE_MAX])
     return buffer;
 }
 
-static unsigned affinity_count(void)
+static unsigned affinity_count(int tid)
 {
     cpu_set_t set;
 
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    return sched_getaffinity(tid, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
 /* Processors that a quota makes, rounded up; no limit: UINT_MAX. */
@@ -98,9 +98,9 @@ static unsigned cgroup_count(void)
     return least;
 }
 
-unsigned cpus_count(void)
+unsigned cpus_count(int tid)
 {
-    unsigned count = MIN(affinity_count(), cgroup_count());
+    unsigned count = MIN(affinity_count(tid), cgroup_count());
 
     return MIN(MAX(count, 1U), (unsigned)WORKERS_MAX);
 }

@@ -143,13 +143,19 @@ static void look_at_seat(struct p *home, int64_t now_ns)
 
 /* ---- all of them ---- */
 
+/* The affinity is that of the thread that called weir_main(): a later change of it is followed. */
+static unsigned count_cpus(void)
+{
+    return cpus_count(atomic_load(&rt.ms[0]->tid));
+}
+
 /* The number of processors asked for may have changed, or what the machine grants. */
 static void follow_wishes(int64_t now_ns)
 {
     unsigned wanted;
 
     if (!atomic_load(&rt.workers_fixed) && now_ns >= monitor.recount_ns) {
-        atomic_store(&rt.workers_wanted, cpus_count());
+        atomic_store(&rt.workers_wanted, count_cpus());
         monitor.recount_ns = now_ns + recount_ns;
     }
     wanted = atomic_load(&rt.workers_wanted);
@@ -350,7 +356,7 @@ int weir_set_workers(unsigned n)
     if (rt.simulated)
         return -ENOTSUP;
     atomic_store(&rt.workers_fixed, n != 0);
-    atomic_store(&rt.workers_wanted, n != 0 ? MIN(n, (unsigned)WORKERS_MAX) : cpus_count());
+    atomic_store(&rt.workers_wanted, n != 0 ? MIN(n, (unsigned)WORKERS_MAX) : count_cpus());
     monitor_wake(true);
     return 0;
 }

@@ -417,8 +417,8 @@ void monitor_get_stats(struct monitor_stats *ret);
 void hog_report(struct p *p, int64_t held_ns);
 void hog_stop(void);
 
-/* cpus.c: processors that the machine grants us. */
-unsigned cpus_count(void);
+/* cpus.c: processors that the machine grants this thread, 0: the caller. */
+unsigned cpus_count(int tid);
 
 /* main.c: a processor and its thread's record; for this home, or one itself (NULL). */
 int processor_new(struct p *home, struct p **ret);
