@@ -15,6 +15,7 @@
 #include "telemetry/access.h"
 
 struct conn;
+struct serving;
 
 enum response_source {
     RESPONSE_NONE,     /* not yet, or never: the connection is to be cut */
@@ -28,6 +29,7 @@ enum response_source {
 struct exchange {
     /* -- set when the exchange begins -- */
     struct gateway *gateway;
+    struct serving *serving;
     struct conn *conn;
     struct workspace *space;
     struct h1_reader *reader; /* of the client's connection */

@@ -29,6 +29,7 @@ void exchange_begin(struct exchange *x, struct serving *s)
     zero_bytes(x, offsetof(struct exchange, vars));
     x->vars.count = 0;
     x->gateway = s->gateway;
+    x->serving = s;
     x->conn = s->conn;
     x->space = s->space;
     x->reader = &s->reader;

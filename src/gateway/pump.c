@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "gateway/exchange.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/mishap.h"
 
 static void end(struct pump *p, enum pump_state state)
 {
@@ -83,7 +84,7 @@ static int send_piece(struct exchange *x, struct str piece)
     return rc;
 }
 
-static void pump_main(void *arg)
+static void send_body(void *arg)
 {
     struct exchange *x = arg;
     struct str piece;
@@ -107,6 +108,19 @@ static void pump_main(void *arg)
             break;
     }
     end(&x->pump, PUMP_SENT);
+}
+
+/* A panic here is the exchange's: its coroutine is told, as when the client's part breaks. */
+static void pump_main(void *arg)
+{
+    struct weir_panic_info panic;
+    struct exchange *x = arg;
+
+    if (likely(weir_try(send_body, x, &panic) == 0))
+        return;
+    mishap_log(x, &panic);
+    fail(x, CAUSE_PROXY_INTERNAL_ERROR, "sending the body panicked");
+    weir_scope_cancel(x->scope);
 }
 
 /* A pump that is still sending after so many turns waits for room: it has been told nothing. */

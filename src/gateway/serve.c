@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "gateway/attempt.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/mishap.h"
 #include "gateway/respond.h"
 
 static int serving_begin(struct serving *s, struct gateway *g, struct conn *c)
@@ -35,6 +36,17 @@ static void serving_end(struct serving *s)
     workspace_put(&s->gateway->workspaces, s->space);
 }
 
+/* The steps that can panic: parsers and filters, which deal with what comes from outside. */
+static void serve_exchange(void *arg)
+{
+    struct exchange *x = arg;
+
+    if (exchange_read_head(x, x->serving) == 0) { /* pins the generation */
+        exchange_match(x);                        /* always finds a route, if only to say 404 */
+        exchange_run(x);                          /* chain and response */
+    }
+}
+
 /* The whole of it: reads a head, pins the configuration, matches, runs the route's chain, answers,
  * and goes on with the next request if it is already here. */
 bool gateway_serve(struct gateway *g, struct conn *c, int64_t *ret_idle_ns)
@@ -45,13 +57,12 @@ bool gateway_serve(struct gateway *g, struct conn *c, int64_t *ret_idle_ns)
     if (serving_begin(&s, g, c) < 0)
         return false;
     do {
+        struct weir_panic_info panic;
         struct exchange x;
 
         exchange_begin(&x, &s);
-        if (exchange_read_head(&x, &s) == 0) { /* pins the generation */
-            exchange_match(&x);                /* always finds a route, if only to say 404 */
-            exchange_run(&x);                  /* chain and response */
-        }
+        if (unlikely(weir_try(serve_exchange, &x, &panic) < 0))
+            exchange_panicked(&x, &panic); /* a 500, for this request only */
         again = exchange_finish(&x, &s);
     } while (again && h1_reader_buffered(&s.reader) != 0);
     serving_end(&s);
