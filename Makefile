@@ -3,6 +3,7 @@ BUILD ?= build
 MESON_FLAGS ?=
 RELEASE_FLAGS = --buildtype=release -Ddebug=true -Db_lto=true # what is installed and measured
 SEEDS ?= 1000
+EXPLORE_SEEDS ?= 10000
 FUZZ_SECONDS ?= 60
 .DEFAULT_GOAL := build
 
@@ -36,6 +37,10 @@ test: ## unit, simulation and integration tests
 sim: $(BUILD)/build.ninja ## the simulated gateway under SEEDS=1000 seeds
 	@ninja -C $(BUILD) --quiet tests/sim/weir_sim
 	@$(BUILD)/tests/sim/weir_sim --seeds $(or $(SEED_FIRST),1) $(SEEDS)
+
+.PHONY: explore
+explore: $(BUILD)/build.ninja ## coroutine tests and lock-free code under EXPLORE_SEEDS=10000 schedules each
+	@tools/explore.sh $(BUILD) $(EXPLORE_SEEDS) $(or $(SEED_FIRST),1)
 
 .PHONY: bench
 bench: bench-proxy bench-runtime bench-offload ## all benchmarks

@@ -205,9 +205,11 @@ static void who_sleeps_or_blocks_is_not_dead(void)
 }
 
 static const struct test tests[] = {
-    TEST(all_wait_and_are_cancelled),       TEST(two_that_hold_what_the_other_wants),
-    TEST(threads_of_others_may_wake),       TEST(threads_of_others_may_be_declared_harmless),
-    TEST(who_sleeps_or_blocks_is_not_dead),
+    TEST(all_wait_and_are_cancelled),
+    TEST(two_that_hold_what_the_other_wants),
+    TEST_REAL(threads_of_others_may_wake, "other threads"),
+    TEST_REAL(threads_of_others_may_be_declared_harmless, "other threads"),
+    TEST_REAL(who_sleeps_or_blocks_is_not_dead, "blocks a thread"),
 };
 
 RUN_TESTS(tests)

@@ -404,13 +404,13 @@ static void handlers_of_others_are_kept(void)
 }
 
 static const struct test tests[] = {
-    TEST(an_overflow_is_a_panic),
-    TEST(an_overflow_is_reported_with_its_place),
-    TEST(an_overflow_of_the_spare_stack_crashes),
-    TEST(faults_in_user_code_are_panics_when_asked_for),
-    TEST(unasked_a_fault_crashes_with_a_report),
-    TEST(where_locks_may_be_held_a_fault_crashes),
-    TEST(handlers_of_others_are_kept),
+    TEST_REAL(an_overflow_is_a_panic, "signals, processes"),
+    TEST_REAL(an_overflow_is_reported_with_its_place, "signals, processes"),
+    TEST_REAL(an_overflow_of_the_spare_stack_crashes, "signals, processes"),
+    TEST_REAL(faults_in_user_code_are_panics_when_asked_for, "signals, processes"),
+    TEST_REAL(unasked_a_fault_crashes_with_a_report, "signals, processes"),
+    TEST_REAL(where_locks_may_be_held_a_fault_crashes, "signals, processes"),
+    TEST_REAL(handlers_of_others_are_kept, "signals, processes"),
 };
 
 RUN_TESTS(tests)

@@ -143,10 +143,10 @@ static void sigquit_dumps_and_goes_on(void)
 }
 
 static const struct test tests[] = {
-    TEST(counters_count),
+    TEST_REAL(counters_count, "two processors"),
     TEST(sizes_of_earlier_versions_are_honoured),
-    TEST(trace_is_printed),
-    TEST(sigquit_dumps_and_goes_on),
+    TEST_REAL(trace_is_printed, "the monitor's thread"),
+    TEST_REAL(sigquit_dumps_and_goes_on, "signals"),
 };
 
 RUN_TESTS(tests)
