@@ -202,7 +202,8 @@ int weir_scope_error(struct weir_scope *ws)
     return error;
 }
 
-static int start_child(struct scope *s, const char *name, union co_fn fn, void *arg, int cause)
+static int start_child(struct scope *s, const char *name, union co_fn fn, void *arg, int cause,
+                       const void *born_at)
 {
     struct co *self = co_self(), *owner = s->owner;
     struct co *child;
@@ -212,6 +213,7 @@ static int start_child(struct scope *s, const char *name, union co_fn fn, void *
     child = spawn(self->m, name, fn, arg, cause);
     if (child == NULL)
         return -EAGAIN;
+    child->born_at = born_at;
     child->deadline_ns = child->inherited_ns = self->deadline_ns;
     spin_lock(&owner->family_lock);
     cancelled = s->cancelled;
@@ -231,12 +233,14 @@ static int start_child(struct scope *s, const char *name, union co_fn fn, void *
 
 int weir_scope_go(struct weir_scope *ws, const char *name, void (*fn)(void *arg), void *arg)
 {
-    return start_child(scope_of(ws), name, (union co_fn){.plain = fn}, arg, CO_PLAIN);
+    return start_child(scope_of(ws), name, (union co_fn){.plain = fn}, arg, CO_PLAIN,
+                       (char *)__builtin_return_address(0) - 1);
 }
 
 int weir_scope_try(struct weir_scope *ws, const char *name, int (*fn)(void *arg), void *arg)
 {
-    return start_child(scope_of(ws), name, (union co_fn){.result = fn}, arg, CO_RESULT);
+    return start_child(scope_of(ws), name, (union co_fn){.result = fn}, arg, CO_RESULT,
+                       (char *)__builtin_return_address(0) - 1);
 }
 
 /* The last thing a child does with the scope is to unlock; the owner takes the lock before it
