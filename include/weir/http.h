@@ -24,6 +24,7 @@
 #include <stdarg.h>
 
 #include <weir/net.h>
+#include <weir/panic.h>
 
 /* ---- server ---- */
 
@@ -46,6 +47,8 @@ struct weir_http_options {
     int64_t request_timeout_ns; /* 0: 30 s for body, handler and answer; INT64_MAX: no limit */
     int64_t grace_ns;           /* 0: 5 s for what is in flight when the server stops */
     uint64_t body_max;          /* 0: 1 MiB of request body; beyond, reading fails with -E2BIG */
+    weir_panic_hook *panicked;  /* is told of a handler's panic, with the arg of the server, in the
+                                 * coroutine of the request; NULL: a report goes to stderr */
 };
 
 /* Serves on the address (as in weir_listen()) until the caller's scope ends, and then stops

@@ -90,6 +90,8 @@ int weir_http_serve_on(struct weir_listener *l, weir_http_handler *handler, void
         .header_timeout_ns = o.header_timeout_ns,
         .idle_timeout_ns = o.idle_timeout_ns,
         .request_timeout_ns = o.request_timeout_ns,
+        .panicked = o.panicked,
+        .panicked_arg = arg,
     };
     struct http_server *server;
     int r = http_server_start_on(listener_of(l), &inner, &server);

@@ -3,6 +3,8 @@
 #ifndef WEIR_HTTP_SERVER_H
 #define WEIR_HTTP_SERVER_H
 
+#include <weir/panic.h>
+
 #include "base/arena.h"
 #include "http/h1.h"
 
@@ -23,7 +25,8 @@ struct http_call { /* one request being served */
 };
 
 /* Serves one request: replies once with http_reply() or streams. A handler that returns without
- * replying answers 204; a negative return closes the connection (500 when nothing was sent). */
+ * replying answers 204; a negative return closes the connection (500 when nothing was sent), and so
+ * does a panic, which ends nothing else. */
 typedef int http_handler_fn(struct http_call *call) WEIR_PARKS;
 
 /* Adds a response field for the coming reply. -E2BIG when there are too many. */
@@ -45,6 +48,8 @@ struct http_server_options {
     int64_t header_timeout_ns;  /* 0: 10 s */
     int64_t idle_timeout_ns;    /* 0: 60 s */
     int64_t request_timeout_ns; /* 0: 30 s: body, handler and reply */
+    weir_panic_hook *panicked;  /* told of panics in handlers; NULL: stderr is */
+    void *panicked_arg;
 };
 
 /* Listens and serves in coroutines of its own. */

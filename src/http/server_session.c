@@ -1,4 +1,6 @@
 /* One busy connection: requests one after the other, in straight-line code. */
+#include <unistd.h>
+
 #include "base/duration.h"
 #include "http/h1_parse.h"
 #include "http/server_impl.h"
@@ -64,6 +66,34 @@ static int read_head(struct session *s)
     return r;
 }
 
+struct handling {
+    http_handler_fn *handler;
+    struct http_call *call;
+    int result;
+};
+
+static void handle(void *arg)
+{
+    struct handling *h = arg;
+
+    h->result = h->handler(h->call);
+}
+
+/* What the handler returned; a panic is the failure of this one request. */
+static int run_handler(const struct http_server_options *o, struct http_call *call)
+{
+    struct handling h = {.handler = o->handler, .call = call};
+    struct weir_panic_info info;
+
+    if (likely(weir_try(handle, &h, &info) == 0))
+        return h.result;
+    if (o->panicked != NULL)
+        o->panicked(&info, o->panicked_arg);
+    else
+        weir_panic_print(STDERR_FILENO, &info);
+    return info.code;
+}
+
 /* Runs the handler and completes its reply. 0, or negative: nothing more can be sent. */
 static int answer(struct session *s, struct http_call *call)
 {
@@ -71,7 +101,7 @@ static int answer(struct session *s, struct http_call *call)
     int handled = 0, r = 0;
 
     WEIR_DEADLINE (in(o->request_timeout_ns)) {
-        handled = o->handler(call);
+        handled = run_handler(o, call);
         if (handled >= 0)
             r = reply_finish(call, handled);
     }

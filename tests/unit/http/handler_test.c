@@ -422,6 +422,100 @@ static void what_is_flushed_arrives_before_the_handler_ends(void **state)
     lab_run_seeds(5, drip_body);
 }
 
+/* ---- panics ---- */
+
+struct panics {
+    int handled, cleaned, reported;
+};
+
+static void count_up(void *arg)
+{
+    __atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+}
+
+static void panicked(const struct weir_panic_info *info, void *arg)
+{
+    struct panics *p = arg;
+
+    CHECK_EQ(info->code, -EPROTO);
+    CHECK_EQ(strcmp(info->message, "request 500 is bad luck"), 0);
+    count_up(&p->reported);
+}
+
+static int panic_once(struct weir_http_request *q, struct weir_http_response *r)
+{
+    struct panics *p = weir_http_arg(q);
+    int number = (int)strtol(weir_http_path(q) + 1, NULL, 10), error;
+
+    WEIR_DEFER(count_up, &p->cleaned);
+    count_up(&p->handled);
+    error = weir_http_printf(r, "number %d", number);
+    if (error == 0)
+        error = weir_sleep(WEIR_S); /* all are here at the same time */
+    if (number == 500)
+        weir_panic(-EPROTO, "request %d is bad luck", number);
+    if (weir_http_query(q, "late") != NULL) {
+        CHECK_EQ(weir_http_flush(r), 0);
+        weir_panic(-EPROTO, "request 500 is bad luck");
+    }
+    return error;
+}
+
+enum { CALLERS = 1000 };
+
+struct numbered {
+    struct site *site;
+    int number, status;
+};
+
+static void call_numbered(void *arg)
+{
+    struct numbered *n = arg;
+    struct weir_http_reply *reply;
+    char path[20], expected[20];
+
+    snprintf(path, sizeof(path), "/%d", n->number);
+    snprintf(expected, sizeof(expected), "number %d", n->number);
+    reply = site_get(n->site, NULL, path);
+    n->status = reply->status;
+    CHECK_EQ(body_is(reply, expected), n->status == 200);
+    weir_http_reply_free(reply);
+}
+
+static void panic_body(struct lab *lab)
+{
+    static struct numbered callers[CALLERS];
+    struct panics p = {0};
+    struct site site = {.lab = lab, .handler = panic_once, .arg = &p, .options.panicked = panicked};
+
+    WEIR_SCOPE (scope) {
+        struct weir_http_reply *reply;
+        char url[100];
+
+        site_open(&site, scope);
+        WEIR_SCOPE (calls) {
+            for (int i = 0; i < CALLERS; i++) {
+                callers[i] = (struct numbered){&site, i, 0};
+                CHECK_EQ(weir_scope_go(calls, "caller", call_numbered, &callers[i]), 0);
+            }
+        }
+        for (int i = 0; i < CALLERS; i++)
+            CHECK_EQ(callers[i].status, i == 500 ? 500 : 200);
+        CHECK_EQ(p.handled, CALLERS);
+        CHECK_EQ(p.cleaned, CALLERS);
+        CHECK_EQ(p.reported, 1);
+        snprintf(url, sizeof(url), "%s/1?late", site.url);
+        CHECK_EQ(weir_http_get(NULL, url, &reply), -ECONNRESET); /* part of it was out */
+        weir_scope_cancel(scope);
+    }
+}
+
+static void a_panic_is_the_end_of_its_request_only(void **state)
+{
+    lab_run_seeds(3, panic_body);
+    lab_run(0, panic_body);
+}
+
 /* ---- slow readers ---- */
 
 struct outcome {
@@ -599,6 +693,7 @@ int main(void)
         cmocka_unit_test(a_long_body_arrives_in_chunks_or_with_its_length),
         cmocka_unit_test(a_handler_that_fails_is_not_taken_for_one_that_did_not),
         cmocka_unit_test(what_is_flushed_arrives_before_the_handler_ends),
+        cmocka_unit_test(a_panic_is_the_end_of_its_request_only),
         cmocka_unit_test(a_slow_reader_gets_everything_and_one_that_stops_is_cut),
         cmocka_unit_test(a_server_ends_with_its_scope_and_gracefully),
         cmocka_unit_test(a_server_says_why_it_ended),
