@@ -44,26 +44,51 @@ static struct unwind *unwind_of(struct co *co)
 
 /* ---- deferred calls ---- */
 
-struct weir_defer *weir_defer_push(struct weir_defer *d, void (*fn)(void *arg), void *arg)
+/* Other threads come by functions of their own, so that coroutines need save no registers here. */
+static NOINLINE struct weir_defer *push_on_thread(struct weir_defer *d, void (*fn)(void *arg),
+                                                  void *arg)
 {
-    struct co *co = co_self();
-    struct unwind *u = unwind_of(co);
+    struct unwind *u = m_this_unwind();
 
-    d->next = u->defers;
-    d->fn = fn;
-    d->arg = arg;
-    d->private_[0] = co != NULL ? co->scopes : NULL;
-    d->private_[1] = co != NULL ? co->deadline : NULL;
+    *d = (struct weir_defer){.next = u->defers, .fn = fn, .arg = arg};
     u->defers = d;
     return d;
 }
 
-void weir_defer_run(struct weir_defer *d)
+struct weir_defer *weir_defer_push(struct weir_defer *d, void (*fn)(void *arg), void *arg)
 {
-    struct unwind *u = unwind_of(co_self());
+    struct co *co = co_self();
+
+    if (unlikely(co == NULL))
+        return push_on_thread(d, fn, arg);
+    d->next = co->unwind.defers;
+    d->fn = fn;
+    d->arg = arg;
+    d->private_[0] = co->scopes;
+    d->private_[1] = co->deadline;
+    co->unwind.defers = d;
+    return d;
+}
+
+static NOINLINE void run_on_thread(struct weir_defer *d)
+{
+    struct unwind *u = m_this_unwind();
 
     ASSERT(u->defers == d); /* blocks are left from the inside out */
     u->defers = d->next;
+    d->fn(d->arg);
+}
+
+void weir_defer_run(struct weir_defer *d)
+{
+    struct co *co = co_self();
+
+    if (unlikely(co == NULL)) {
+        run_on_thread(d);
+        return;
+    }
+    ASSERT(co->unwind.defers == d);
+    co->unwind.defers = d->next;
     d->fn(d->arg);
 }
 
@@ -94,24 +119,39 @@ static NORETURN void call_return(struct try_frame *t, int r)
 #endif
 }
 
-int weir_try(void (*fn)(void *arg), void *arg, struct weir_panic_info *ret_info)
+static NOINLINE int try_on_thread(void (*fn)(void *arg), void *arg,
+                                  struct weir_panic_info *ret_info)
 {
-    struct co *co = co_self();
-    struct unwind *u = unwind_of(co);
-    struct try_frame t = {.outer = u->tries,
-                          .defers = u->defers,
-                          .deadline = co != NULL ? co->deadline : NULL,
-                          .scopes = co != NULL ? co->scopes : NULL,
-                          .panic = u->panic,
-                          .info = ret_info};
+    struct unwind *u = m_this_unwind();
+    struct try_frame t = {
+        .outer = u->tries, .defers = u->defers, .panic = u->panic, .info = ret_info};
     int r;
 
     u->tries = &t;
     r = call(&t, fn, arg);
-    u = unwind_of(co);
-    ASSERT(u->tries == &t);
-    u->tries = t.outer;
-    if (unlikely(r < 0) && unlikely(u->spare_open))
+    m_this_unwind()->tries = t.outer;
+    return r;
+}
+
+int weir_try(void (*fn)(void *arg), void *arg, struct weir_panic_info *ret_info)
+{
+    struct co *co = co_self();
+    struct try_frame t;
+    int r;
+
+    if (unlikely(co == NULL))
+        return try_on_thread(fn, arg, ret_info);
+    t.outer = co->unwind.tries;
+    t.defers = co->unwind.defers;
+    t.deadline = co->deadline;
+    t.scopes = co->scopes;
+    t.panic = co->unwind.panic;
+    t.info = ret_info;
+    co->unwind.tries = &t;
+    r = call(&t, fn, arg);
+    ASSERT_HOT(co->unwind.tries == &t);
+    co->unwind.tries = t.outer;
+    if (unlikely(r < 0) && unlikely(co->unwind.spare_open))
         stack_close_spare(co, &t);
     return r;
 }
