@@ -29,8 +29,11 @@ void bag_put(struct co *co)
         ASSERT(bag.list != NULL); /* bounded by the number of coroutines */
     }
     bag.list[bag.len].who = co;
-    if (explore_active)
+    if (explore_active) {
         explore_ready(co, &bag.list[bag.len]);
+        if (co != explore.current)
+            explore_trace(co, "runnable", NULL);
+    }
     bag.len++;
 }
 
@@ -53,6 +56,8 @@ struct co *bag_draw(struct p *p)
 
 struct co *bag_pick(struct p *p)
 {
+    if (explore_active)
+        explore_trace_leave();
     if (explore_active && explore_tick(p, bag.len)) {
         sched_prod(p);
         return NULL;

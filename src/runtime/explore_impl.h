@@ -57,6 +57,7 @@ void schedule_format(const struct schedule *s, const struct chooser *c, char *ou
 /* explore_trace.c */
 void explore_trace(struct co *co, const char *what, const void *object);
 void explore_trace_begin(void);
+void explore_trace_leave(void); /* the running coroutine may be about to wait */
 /* While it is armed, a process that aborts or crashes prints the schedule first. */
 void explore_arm_crash_text(void);
 void explore_disarm_crash_text(void);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "runtime/dump.h"
 #include "runtime/explore_impl.h"
 #include "runtime/sched.h"
 #include "world/sim.h"
@@ -48,6 +49,21 @@ void explore_trace(struct co *co, const char *what, const void *object)
     if (object != NULL)
         dprintf(STDERR_FILENO, " #%u", number_of(object));
     dprintf(STDERR_FILENO, "\n");
+}
+
+void explore_trace_leave(void)
+{
+    struct co *co = co_self();
+    char what[64];
+
+    if (!explore.schedule.trace || co == NULL || explore.kind != CHOICE_FREE)
+        return;
+    if ((atomic_load(&co->claim) & CLAIM_PREPARE) != 0) {
+        snprintf(what, sizeof(what), "waits for %s", dump_reason(co->wait_reason));
+        explore_trace(co, what, co->wait_object);
+    } else if (!atomic_load(&co->live)) {
+        explore_trace(co, "ends", NULL);
+    }
 }
 
 /* ---- the end of the process ---- */
