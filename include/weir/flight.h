@@ -10,7 +10,8 @@
 
 #include <weir/sync.h>
 
-/* Zero-initialised. Holds memory only while calls are under way. */
+/* Zero-initialised. Holds memory only while there are callers; nothing of it is used when there are
+ * none, though the call that they have left may still be ending. */
 struct weir_flight {
     struct weir_mutex mutex_;
     void *calls_;

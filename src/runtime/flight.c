@@ -1,5 +1,8 @@
 /* Single flight: a table of the calls under way; each runs on a coroutine of its own, so that no
- * caller's end is the end of the call for the others. */
+ * caller's end is the end of the call for the others.
+ *
+ * Only callers touch the table. Whoever leaves a call first after it is done, or last before that,
+ * takes it out; so a call that is left alone uses nothing of its flight, which may be gone. */
 #include <weir/flight.h>
 #include <weir/panic.h>
 
@@ -10,15 +13,14 @@
 #include "runtime/waitq.h"
 
 struct call {
-    struct weir_flight *flight; /* constant, as all up to ret_bytes */
-    struct co *co;              /* runs fn; has not ended while listed */
+    struct co *co; /* constant, as all up to ret_bytes; runs fn, and has not ended before done */
     uint64_t co_id;
     weir_flight_fn *fn;
     void *arg;
     size_t ret_bytes;
 
     /* Under the flight's mutex. */
-    bool listed;      /* newcomers may join */
+    bool listed;      /* newcomers find it */
     uint32_t callers; /* that wait or are about to */
 
     struct spinlock lock; /* what follows; result and value are constant once it is done */
@@ -70,13 +72,13 @@ static void drop_empty_table(struct weir_flight *f)
     f->calls_ = NULL;
 }
 
-static void unlist(struct call *c)
+static void unlist(struct weir_flight *f, struct call *c)
 {
     if (!c->listed)
         return;
     c->listed = false;
-    map_remove(c->flight->calls_, str_of(key_of(c)));
-    drop_empty_table(c->flight);
+    map_remove(f->calls_, str_of(key_of(c)));
+    drop_empty_table(f);
 }
 
 /* ---- the coroutine of a call ---- */
@@ -85,12 +87,9 @@ static void unlist(struct call *c)
 static void finish(void *arg)
 {
     struct call *c = arg;
-    struct weir_flight *f = c->flight;
     WAKE_LIST(wakes);
 
-    weir_mutex_lock(&f->mutex_);
-    unlist(c);
-    weir_mutex_unlock(&f->mutex_);
+    explore_point("flight ends", c);
     spin_lock(&c->lock);
     c->done = true;
     waitq_claim_all(&c->queue, &wakes);
@@ -121,13 +120,23 @@ static int start(struct weir_flight *f, struct call *c)
     c->listed = true;
     c->co = spawn(self->m, "flight", (union co_fn){.plain = run}, c, CO_PLAIN);
     if (c->co == NULL) {
-        unlist(c);
+        unlist(f, c);
         return -EAGAIN;
     }
     c->co_id = co_id(c->co);
     atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
     sched_ready_next(self->m, c->co);
     return 0;
+}
+
+static bool is_done(struct call *c)
+{
+    bool done;
+
+    spin_lock(&c->lock);
+    done = c->done;
+    spin_unlock(&c->lock);
+    return done;
 }
 
 /* The call for key that is under way, or a new one; one reference more. */
@@ -138,11 +147,14 @@ static int join(struct weir_flight *f, const char *key, weir_flight_fn *fn, void
     struct call *c = f->calls_ != NULL ? map_get(f->calls_, str_of(key)) : NULL;
     int r;
 
+    if (c != NULL && is_done(c)) { /* its callers are about to leave: it is of the past */
+        unlist(f, c);
+        c = NULL;
+    }
     if (c == NULL) {
         c = calloc(1, sizeof(*c) + ret_bytes + key_bytes);
         if (c == NULL)
             return -ENOMEM;
-        c->flight = f;
         c->fn = fn;
         c->arg = arg;
         c->ret_bytes = ret_bytes;
@@ -162,7 +174,7 @@ static int join(struct weir_flight *f, const char *key, weir_flight_fn *fn, void
     return 0;
 }
 
-static int wait_for(struct call *c, struct co *co)
+static int wait_for(struct weir_flight *f, struct call *c, struct co *co)
 {
     struct waiter w;
 
@@ -171,20 +183,24 @@ static int wait_for(struct call *c, struct co *co)
         spin_unlock(&c->lock);
         return 0;
     }
-    w.ticket = park_prepare(co, WAIT_FLIGHT, c->flight, 0);
+    w.ticket = park_prepare(co, WAIT_FLIGHT, f, 0);
     co->wait_for_id = c->co_id;
     return waitq_wait(&c->queue, &w, co, &c->lock);
 }
 
-static void leave(struct call *c)
+static void leave(struct weir_flight *f, struct call *c)
 {
-    struct weir_flight *f = c->flight;
+    bool alone, done;
 
     weir_mutex_lock(&f->mutex_);
-    if (--c->callers == 0 && c->listed) {
+    alone = --c->callers == 0;
+    spin_lock(&c->lock);
+    done = c->done;
+    if (alone && !done)
         scope_doom(c->co);
-        unlist(c);
-    }
+    spin_unlock(&c->lock);
+    if (alone || done)
+        unlist(f, c);
     weir_mutex_unlock(&f->mutex_);
 }
 
@@ -205,8 +221,8 @@ int weir_flight_do(struct weir_flight *f, const char *key, weir_flight_fn *fn, v
     weir_mutex_unlock(&f->mutex_);
     if (r < 0)
         return r;
-    r = wait_for(c, co);
-    leave(c);
+    r = wait_for(f, c, co);
+    leave(f, c);
     if (r == 0) {
         r = c->result;
         if (r >= 0 && ret_bytes > 0)

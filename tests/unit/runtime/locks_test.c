@@ -1,0 +1,690 @@
+/* Readers and writers, condition, semaphore, once, single flight, counters. */
+#include <stdatomic.h>
+
+#include <weir/counter.h>
+#include <weir/flight.h>
+#include <weir/panic.h>
+#include <weir/scope.h>
+#include <weir/sync.h>
+
+#include "base/base.h"
+#include "check.h"
+#include "runtime/runtime.h"
+
+#define LOOPS(n) ((n) / SLOWER + 2)
+
+/* Gives others the time to get where they will wait. */
+static void settle(void)
+{
+    CHECK_EQ(weir_sleep(2 * WEIR_MS), 0);
+}
+
+/* ---- readers and writers ---- */
+
+struct shelf {
+    struct weir_rwmutex m;
+    long a, b; /* equal whenever nobody writes */
+    atomic_int readers, most_readers;
+    atomic_bool writing;
+    bool parks; /* inside, too */
+};
+
+static void read_and_write(void *arg)
+{
+    struct shelf *s = arg;
+
+    for (int i = 0; i < LOOPS(2000); i++) {
+        if (runtime_random() % 8 == 0) {
+            weir_rwmutex_lock(&s->m);
+            CHECK(!atomic_exchange(&s->writing, true));
+            CHECK_EQ(s->readers, 0);
+            s->a++;
+            if (s->parks && i % 16 == 0)
+                weir_yield();
+            s->b++;
+            atomic_store(&s->writing, false);
+            weir_rwmutex_unlock(&s->m);
+        } else {
+            weir_rwmutex_read_lock(&s->m);
+            atomic_fetch_add(&s->readers, 1);
+            CHECK(!s->writing);
+            CHECK_EQ(s->a, s->b);
+            if (s->parks && i % 16 == 0)
+                weir_yield();
+            CHECK_EQ(s->a, s->b);
+            atomic_fetch_sub(&s->readers, 1);
+            weir_rwmutex_read_unlock(&s->m);
+        }
+        if (i % 8 == 0)
+            weir_yield();
+    }
+}
+
+static int use_shelf(void *arg)
+{
+    struct shelf shelf = {.parks = *(bool *)arg};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 8; i++)
+            weir_scope_go(s, "user", read_and_write, &shelf);
+    }
+    CHECK(weir_rwmutex_try_lock(&shelf.m)); /* all have left */
+    CHECK(!weir_rwmutex_try_lock(&shelf.m));
+    CHECK(!weir_rwmutex_try_read_lock(&shelf.m));
+    weir_rwmutex_unlock(&shelf.m);
+    CHECK(weir_rwmutex_try_read_lock(&shelf.m));
+    CHECK(weir_rwmutex_try_read_lock(&shelf.m));
+    CHECK(!weir_rwmutex_try_lock(&shelf.m));
+    weir_rwmutex_read_unlock(&shelf.m);
+    weir_rwmutex_read_unlock(&shelf.m);
+    CHECK(weir_rwmutex_try_lock(&shelf.m));
+    weir_rwmutex_unlock(&shelf.m);
+    return 0;
+}
+
+static void writers_exclude_everybody(void)
+{
+    run_on_all(use_shelf, &(bool){false});
+    run_on_all(use_shelf, &(bool){true});
+}
+
+static void read_together(void *arg)
+{
+    struct shelf *s = arg;
+    int now;
+
+    weir_rwmutex_read_lock(&s->m);
+    now = atomic_fetch_add(&s->readers, 1) + 1;
+    if (now > s->most_readers)
+        s->most_readers = now;
+    settle();
+    atomic_fetch_sub(&s->readers, 1);
+    weir_rwmutex_read_unlock(&s->m);
+}
+
+static void write_once(void *arg)
+{
+    struct shelf *s = arg;
+
+    weir_rwmutex_lock(&s->m);
+    s->a = ++s->b;
+    weir_rwmutex_unlock(&s->m);
+}
+
+static int order_of_entry(void *arg)
+{
+    struct shelf shelf = {.a = 0};
+
+    WEIR_SCOPE (s) {
+        weir_rwmutex_read_lock(&shelf.m);
+        weir_scope_go(s, "writer", write_once, &shelf);
+        settle();
+        CHECK(!weir_rwmutex_try_read_lock(&shelf.m)); /* a writer waits */
+        for (int i = 0; i < 5; i++)
+            weir_scope_go(s, "reader", read_together, &shelf);
+        settle();
+        CHECK_EQ(shelf.readers, 0);
+        CHECK_EQ(shelf.b, 0);
+        weir_rwmutex_read_unlock(&shelf.m); /* the writer, then all readers at once */
+        weir_scope_go(s, "writer", write_once, &shelf);
+    }
+    CHECK_EQ(shelf.most_readers, 5);
+    CHECK_EQ(shelf.b, 2);
+    return 0;
+}
+
+static void waiting_writer_holds_up_new_readers_who_then_enter_together(void)
+{
+    run_on_all(order_of_entry, NULL);
+}
+
+/* ---- condition ---- */
+
+struct box {
+    struct weir_mutex m;
+    struct weir_cond filled, emptied;
+    bool full;
+    long value, sum;
+    int producers;
+};
+
+static void put_values(void *arg)
+{
+    struct box *b = arg;
+
+    for (int i = 1; i <= LOOPS(1000); i++) {
+        weir_mutex_lock(&b->m);
+        while (b->full)
+            CHECK_EQ(weir_cond_wait(&b->emptied, &b->m), 0);
+        b->full = true;
+        b->value = i;
+        weir_mutex_unlock(&b->m);
+        weir_cond_signal(&b->filled);
+    }
+    weir_mutex_lock(&b->m);
+    b->producers--;
+    weir_cond_broadcast(&b->filled);
+    weir_mutex_unlock(&b->m);
+}
+
+static void take_values(void *arg)
+{
+    struct box *b = arg;
+
+    weir_mutex_lock(&b->m);
+    for (;;) {
+        while (!b->full && b->producers > 0)
+            CHECK_EQ(weir_cond_wait(&b->filled, &b->m), 0);
+        if (!b->full)
+            break;
+        b->full = false;
+        b->sum += b->value;
+        weir_cond_signal(&b->emptied);
+    }
+    weir_mutex_unlock(&b->m);
+}
+
+static int use_box(void *arg)
+{
+    struct box b = {.producers = 3};
+    long n = LOOPS(1000);
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 3; i++) {
+            weir_scope_go(s, "producer", put_values, &b);
+            weir_scope_go(s, "consumer", take_values, &b);
+        }
+    }
+    CHECK_EQ(b.sum, 3 * n * (n + 1) / 2);
+    return 0;
+}
+
+static void no_signal_is_lost(void)
+{
+    run_on_all(use_box, NULL);
+}
+
+struct gate {
+    struct weir_mutex m;
+    struct weir_cond c;
+    bool open;
+    atomic_int waiting, through, late;
+};
+
+static void wait_at_gate(void *arg)
+{
+    struct gate *g = arg;
+    int r = 0;
+
+    WEIR_DEADLINE (weir_now() + (int64_t)(runtime_random() % 400) * WEIR_US) {
+        weir_mutex_lock(&g->m);
+        while (!g->open && r == 0)
+            r = weir_cond_wait(&g->c, &g->m);
+        if (r == 0)
+            g->open = false; /* one passes for each opening */
+        CHECK(!weir_mutex_try_lock(&g->m));
+        weir_mutex_unlock(&g->m);
+    }
+    CHECK(r == 0 || r == -ETIMEDOUT);
+    atomic_fetch_add(r == 0 ? &g->through : &g->late, 1);
+}
+
+/* A signal never goes to one that gives up while another waits: who opens the gate after all but
+ * the patient one have left, or while they leave, lets somebody through. */
+static int signal_among_leavers(void *arg)
+{
+    for (int round = 0; round < LOOPS(100); round++) {
+        struct gate g = {.open = false};
+
+        WEIR_SCOPE (s) {
+            for (int i = 0; i < 6; i++)
+                weir_scope_go(s, "hasty", wait_at_gate, &g);
+            weir_sleep(round % 8 * 50 * WEIR_US);
+            weir_mutex_lock(&g.m);
+            g.open = true;
+            weir_cond_signal(&g.c);
+            weir_mutex_unlock(&g.m);
+        }
+        CHECK_EQ(g.through + g.late, 6);
+        CHECK_EQ(g.through, !g.open);
+    }
+    return 0;
+}
+
+static void wait_forever(void *arg)
+{
+    struct gate *g = arg;
+
+    weir_mutex_lock(&g->m);
+    g->waiting++;
+    while (!g->open)
+        CHECK_EQ(weir_cond_wait(&g->c, &g->m), 0);
+    g->through++;
+    weir_mutex_unlock(&g->m);
+}
+
+static int signal_past_leavers(void *arg)
+{
+    struct gate g = {.open = false};
+
+    WEIR_SCOPE (s) {
+        WEIR_SCOPE (hasty) {
+            for (int i = 0; i < 5; i++)
+                weir_scope_go(hasty, "cancelled", wait_at_gate, &g);
+            weir_scope_go(s, "patient", wait_forever, &g);
+            settle();
+        }
+        weir_mutex_lock(&g.m);
+        g.open = true;
+        weir_mutex_unlock(&g.m);
+        weir_cond_signal(&g.c);
+    }
+    CHECK_EQ(g.through, 1);
+    return 0;
+}
+
+static void signals_go_to_those_who_still_wait(void)
+{
+    run_on_all(signal_among_leavers, NULL);
+    run_on_all(signal_past_leavers, NULL);
+}
+
+/* ---- semaphore ---- */
+
+struct lot {
+    struct weir_semaphore free;
+    atomic_long inside;
+    atomic_int entered, gave_up;
+};
+
+enum { PLACES = 5 };
+
+static void park_cars(void *arg)
+{
+    struct lot *l = arg;
+
+    for (int i = 0; i < LOOPS(1000); i++) {
+        uint32_t n = 1 + (uint32_t)(runtime_random() % 3);
+        int r = 0;
+
+        WEIR_DEADLINE (i % 4 != 0 ? INT64_MAX : weir_now() + 30 * WEIR_US) {
+            r = weir_semaphore_acquire(&l->free, n);
+        }
+        if (r == 0) {
+            CHECK(atomic_fetch_add(&l->inside, n) + n <= PLACES);
+            atomic_fetch_add(&l->entered, 1);
+            if (i % 4 == 0)
+                weir_yield();
+            atomic_fetch_sub(&l->inside, n);
+            weir_semaphore_release(&l->free, n);
+        } else {
+            CHECK_EQ(r, -ETIMEDOUT);
+            atomic_fetch_add(&l->gave_up, 1);
+        }
+    }
+}
+
+static int use_lot(void *arg)
+{
+    struct lot l = {.free = WEIR_SEMAPHORE(PLACES)};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 8; i++)
+            weir_scope_go(s, "driver", park_cars, &l);
+    }
+    CHECK_EQ(l.entered + l.gave_up, 8 * LOOPS(1000));
+    CHECK_EQ(weir_semaphore_available(&l.free), PLACES);
+    CHECK(weir_semaphore_try_acquire(&l.free, PLACES));
+    CHECK(!weir_semaphore_try_acquire(&l.free, 1));
+    return 0;
+}
+
+static void units_are_neither_lost_nor_made(void)
+{
+    run_on_all(use_lot, NULL);
+}
+
+struct request {
+    struct weir_semaphore *s;
+    uint32_t n;
+    int result;
+    atomic_int *order;
+    int place;
+};
+
+static void take_units(void *arg)
+{
+    struct request *q = arg;
+
+    q->result = weir_semaphore_acquire(q->s, q->n);
+    q->place = atomic_fetch_add(q->order, 1);
+}
+
+static int large_before_small(void *arg)
+{
+    struct weir_semaphore sem = {0};
+    atomic_int order = 0;
+    struct request large = {&sem, 4, 1, &order, -1}, small = {&sem, 1, 1, &order, -1};
+
+    WEIR_SCOPE (s) {
+        weir_scope_go(s, "large", take_units, &large);
+        settle();
+        weir_scope_go(s, "small", take_units, &small);
+        settle();
+        weir_semaphore_release(&sem, 3);
+        settle();
+        CHECK_EQ(order, 0);                          /* the small one could, but does not */
+        CHECK(!weir_semaphore_try_acquire(&sem, 1)); /* nor does anybody else */
+        weir_semaphore_release(&sem, 1);
+        settle();
+        CHECK_EQ(large.place, 0);
+        CHECK_EQ(order, 1);
+        weir_semaphore_release(&sem, 1);
+    }
+    CHECK(large.result == 0 && small.result == 0);
+    CHECK_EQ(weir_semaphore_available(&sem), 0);
+    return 0;
+}
+
+static int cancelled_makes_way(void *arg)
+{
+    struct weir_semaphore sem = WEIR_SEMAPHORE(1);
+    atomic_int order = 0;
+    struct request large = {&sem, 4, 1, &order, -1}, small = {&sem, 1, 1, &order, -1};
+
+    WEIR_SCOPE (s) {
+        WEIR_SCOPE (inner) {
+            weir_scope_go(inner, "large", take_units, &large);
+            settle();
+            weir_scope_go(s, "small", take_units, &small);
+            settle();
+            CHECK_EQ(order, 0);
+            weir_scope_cancel(inner);
+        }
+        CHECK_EQ(large.result, -ECANCELED);
+    }
+    CHECK_EQ(small.result, 0);
+    return 0;
+}
+
+static void semaphore_serves_in_order(void)
+{
+    run_on_all(large_before_small, NULL);
+    run_on_all(cancelled_makes_way, NULL);
+}
+
+/* ---- once ---- */
+
+struct lazy {
+    struct weir_once once;
+    struct weir_semaphore may_return;
+    atomic_int calls, seen;
+    int panics; /* of the first so many calls */
+    int value;
+};
+
+static void load(void *arg)
+{
+    struct lazy *l = arg;
+    int call = atomic_fetch_add(&l->calls, 1);
+
+    CHECK_EQ(weir_semaphore_acquire(&l->may_return, 1), 0);
+    if (call < l->panics)
+        weir_panic(-EIO, "not yet");
+    l->value = 42;
+}
+
+static void use_value(void *arg)
+{
+    struct lazy *l = arg;
+
+    CHECK_EQ(weir_once_do(&l->once, load, l), 0);
+    CHECK_EQ(l->value, 42);
+    atomic_fetch_add(&l->seen, 1);
+}
+
+static void use_value_and_recover(void *arg)
+{
+    struct lazy *l = arg;
+
+    while (weir_try(use_value, l, NULL) < 0)
+        ;
+}
+
+static int load_once(void *arg)
+{
+    struct lazy l = {.panics = *(int *)arg};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 10; i++)
+            weir_scope_go(s, "user", use_value_and_recover, &l);
+        while (l.calls == 0)
+            weir_sleep(WEIR_MS / 10);
+        WEIR_DEADLINE (weir_now() + WEIR_MS) { /* who waits may leave */
+            CHECK_EQ(weir_once_do(&l.once, load, &l), -ETIMEDOUT);
+        }
+        weir_semaphore_release(&l.may_return, 1 + (uint32_t)l.panics);
+    }
+    CHECK_EQ(l.calls, 1 + l.panics);
+    CHECK_EQ(l.seen, 10);
+    return 0;
+}
+
+static void once_is_done_once(void)
+{
+    run_on_all(load_once, &(int){0});
+}
+
+static void call_that_panics_does_not_count(void)
+{
+    run_on_all(load_once, &(int){2});
+}
+
+/* ---- single flight ---- */
+
+struct loads {
+    struct weir_flight flight;
+    atomic_int calls, cancelled, good, bad;
+    int64_t takes_ns;
+};
+
+struct user {
+    char name[16];
+    long number;
+};
+
+static int load_user(void *arg, const char *key, void *ret)
+{
+    struct loads *l = arg;
+    struct user *u = ret;
+
+    atomic_fetch_add(&l->calls, 1);
+    CHECK_EQ(u->number, 0);
+    if (strcmp(key, "panic") == 0)
+        weir_panic(-EIO, "no users");
+    if (weir_sleep(l->takes_ns) < 0) {
+        atomic_fetch_add(&l->cancelled, 1);
+        return -ECANCELED;
+    }
+    if (strcmp(key, "nobody") == 0)
+        return -ENOENT;
+    snprintf(u->name, sizeof(u->name), "%s", key);
+    u->number = 7;
+    return 3;
+}
+
+static int ask(struct loads *l, const char *key, struct user *ret)
+{
+    return weir_flight_do(&l->flight, key, load_user, l, ret, sizeof(*ret));
+}
+
+static void ask_for_ann(void *arg)
+{
+    struct user u = {.number = -1};
+
+    CHECK_EQ(ask(arg, "ann", &u), 3);
+    CHECK(strcmp(u.name, "ann") == 0 && u.number == 7);
+}
+
+static int share_flight(void *arg)
+{
+    struct loads l = {.takes_ns = WEIR_MS};
+    struct user u = {.number = -1};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 10; i++)
+            weir_scope_go(s, "caller", ask_for_ann, &l);
+        CHECK_EQ(ask(&l, "nobody", &u), -ENOENT);
+        CHECK_EQ(u.number, -1); /* untouched */
+    }
+    CHECK(l.calls >= 2 && l.calls <= 11); /* 2, unless a caller came very late */
+    CHECK(l.flight.calls_ == NULL);       /* nothing is kept */
+    ask_for_ann(&l);
+    return 0;
+}
+
+static void same_key_is_one_call(void)
+{
+    run_on_all(share_flight, NULL);
+}
+
+static void come_and_go(void *arg)
+{
+    struct loads *l = arg;
+    static const char *const keys[] = {"ann", "bob", "cid"};
+
+    for (int i = 0; i < LOOPS(200); i++) {
+        struct user u = {.number = -1};
+        const char *key = keys[runtime_random() % ARRAY_LEN(keys)];
+        int r = 0;
+
+        WEIR_DEADLINE (weir_now() + (int64_t)(runtime_random() % 300) * WEIR_US) {
+            r = ask(l, key, &u);
+        }
+        CHECK(r == 3 || r == -ETIMEDOUT);
+        if (r == 3)
+            CHECK(strcmp(u.name, key) == 0 && u.number == 7);
+        else
+            CHECK_EQ(u.number, -1);
+        atomic_fetch_add(r == 3 ? &l->good : &l->bad, 1);
+    }
+}
+
+static void ask_for_panic(void *arg)
+{
+    struct loads *l = arg;
+    struct user u;
+
+    CHECK_EQ(ask(l, "panic", &u), -ENOTRECOVERABLE);
+    atomic_fetch_add(&l->bad, 1);
+}
+
+static void ignore_panic(const struct weir_panic_info *info, void *arg)
+{
+}
+
+static int leave_flights(void *arg)
+{
+    struct loads l = {.takes_ns = 100 * WEIR_US};
+    struct user u;
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 8; i++)
+            weir_scope_go(s, "caller", come_and_go, &l);
+    }
+    CHECK_EQ(l.good + l.bad, 8 * LOOPS(200));
+    l.takes_ns = WEIR_S;
+    l.cancelled = l.calls = 0;
+    while (l.calls == 0) { /* a deadline may pass before the call is begun */
+        WEIR_DEADLINE (weir_now() + WEIR_MS) {
+            CHECK_EQ(ask(&l, "dan", &u), -ETIMEDOUT);
+        }
+    }
+    while (l.cancelled == 0) /* nobody waits any more: the call is told so */
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    return 0;
+}
+
+static void callers_leave_without_ending_the_call_of_others(void)
+{
+    run_on_all(leave_flights, NULL);
+}
+
+static int panic_in_flight(void *arg)
+{
+    struct loads l = {.takes_ns = 0};
+
+    weir_set_panic_hook(ignore_panic, NULL);
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 5; i++)
+            weir_scope_go(s, "caller", ask_for_panic, &l);
+    }
+    weir_set_panic_hook(NULL, NULL);
+    CHECK_EQ(l.bad, 5);
+    return 0;
+}
+
+static void panic_in_a_call_is_an_error_for_its_callers(void)
+{
+    run_on_all(panic_in_flight, NULL);
+}
+
+/* ---- counters ---- */
+
+struct counts {
+    struct weir_counter exact, most;
+    struct weir_tally tally;
+};
+
+static void count(void *arg)
+{
+    struct counts *c = arg;
+
+    for (int i = 0; i < LOOPS(5000); i++) {
+        int64_t now = weir_counter_add(&c->exact, 1);
+
+        weir_counter_raise(&c->most, now);
+        weir_tally_add(&c->tally, 2);
+        if (i % 100 == 0)
+            weir_yield();
+    }
+}
+
+static int count_together(void *arg)
+{
+    struct counts c = {0};
+
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 4; i++)
+            weir_scope_go(s, "counter", count, &c);
+    }
+    CHECK_EQ(weir_counter_get(&c.exact), 4 * LOOPS(5000));
+    CHECK_EQ(weir_counter_get(&c.most), 4 * LOOPS(5000));
+    CHECK_EQ(weir_tally_sum(&c.tally), 8 * LOOPS(5000));
+    CHECK(weir_counter_replace(&c.exact, 4 * LOOPS(5000), 5));
+    CHECK(!weir_counter_replace(&c.exact, 6, 7));
+    weir_counter_set(&c.exact, weir_counter_get(&c.exact) + 1);
+    CHECK_EQ(weir_counter_get(&c.exact), 6);
+    return 0;
+}
+
+static void counters_count_everything(void)
+{
+    run_on_all(count_together, NULL);
+}
+
+static const struct test tests[] = {
+    TEST(writers_exclude_everybody),
+    TEST(waiting_writer_holds_up_new_readers_who_then_enter_together),
+    TEST(no_signal_is_lost),
+    TEST(signals_go_to_those_who_still_wait),
+    TEST(units_are_neither_lost_nor_made),
+    TEST(semaphore_serves_in_order),
+    TEST(once_is_done_once),
+    TEST(call_that_panics_does_not_count),
+    TEST(same_key_is_one_call),
+    TEST(callers_leave_without_ending_the_call_of_others),
+    TEST(panic_in_a_call_is_an_error_for_its_callers),
+    TEST(counters_count_everything),
+};
+RUN_TESTS(tests)
