@@ -38,7 +38,7 @@
  * there. Not in builds with sanitizers, which report such faults themselves.
  *
  * On other threads everything works in the same way but for the end: a panic that nobody recovers
- * there aborts the process.
+ * there aborts the process. In a function that weir_blocking() runs it is the caller's panic.
  */
 #ifndef WEIR_PANIC_H
 #define WEIR_PANIC_H

@@ -1,4 +1,6 @@
 /* A pool of threads for calls that block. A call is a record on the caller's stack. */
+#include <weir/panic.h>
+
 #include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
@@ -10,6 +12,8 @@ struct call {
     long (*fn)(void *arg);
     void *arg;
     long result;
+    bool panicked; /* instead, and how */
+    struct weir_panic_info panic;
 
     /* Under the lock. */
     co_ticket ticket; /* of the caller's wait */
@@ -58,6 +62,13 @@ static void end_thread(void)
         pthread_join(before, NULL);
 }
 
+static void run_call(void *arg)
+{
+    struct call *call = arg;
+
+    call->result = call->fn(call->arg);
+}
+
 static void *serve(void *arg)
 {
     deadlock_thread_begin();
@@ -70,7 +81,7 @@ static void *serve(void *arg)
         pool.queued--;
         call->started = true;
         pthread_mutex_unlock(&pool.lock);
-        call->result = call->fn(call->arg);
+        call->panicked = weir_try(run_call, call, &call->panic) < 0;
         pthread_mutex_lock(&pool.lock);
         call->finished = true;
         ticket = call->ticket;
@@ -122,6 +133,14 @@ static int submit(struct call *call)
     return r;
 }
 
+/* A panic on the thread goes on here: it is the coroutine's. */
+static long result_of(const struct call *call)
+{
+    if (unlikely(call->panicked))
+        weir_panic_again(&call->panic);
+    return call->result;
+}
+
 /* The wait ended early, with error r: the call is taken back, or waited for to its end. */
 static long interrupted(struct co *co, struct call *call, int r)
 {
@@ -140,13 +159,13 @@ static long interrupted(struct co *co, struct call *call, int r)
     pthread_mutex_unlock(&pool.lock);
     if (wait)
         park(co, NS_NEVER, NULL);
-    return call->result;
+    return result_of(call);
 }
 
 long weir_blocking(long (*fn)(void *arg), void *arg)
 {
     struct co *co = co_self();
-    struct call call = {.fn = fn, .arg = arg};
+    struct call call;
     int r;
 
     ASSERT(co != NULL);
@@ -155,6 +174,10 @@ long weir_blocking(long (*fn)(void *arg), void *arg)
         return r;
     if (rt.simulated)
         return fn(arg);
+    call.fn = fn;
+    call.arg = arg;
+    call.started = call.finished = false;
+    list_init(&call.node);
     call.ticket = park_prepare(co, WAIT_BLOCKING, arg, 0);
     r = submit(&call);
     if (r < 0) {
@@ -163,7 +186,7 @@ long weir_blocking(long (*fn)(void *arg), void *arg)
     }
     r = park(co, NS_NEVER, NULL);
     if (r == 0)
-        return call.result;
+        return result_of(&call);
     return interrupted(co, &call, r);
 }
 

@@ -318,6 +318,8 @@ void weir_panic_again(const struct weir_panic_info *info)
 {
     struct panic p = {.info = *info};
 
+    p.info.coroutine_id = weir_self_id();
+    p.info.coroutine_name = weir_self_name();
     panic_run(&p);
 }
 

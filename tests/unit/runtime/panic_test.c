@@ -2,11 +2,12 @@
 #include "check.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <weir/chan.h>
+#include <weir/diagnose.h>
 #include <weir/panic.h>
 #include <weir/scope.h>
 #include <weir/sync.h>
@@ -29,14 +30,17 @@ static void count_up(void *arg)
 
 /* One report for each panic that nobody recovers. */
 static struct {
+    pthread_mutex_t lock;
     int count;
     struct weir_panic_info last;
-} reports;
+} reports = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void take_report(const struct weir_panic_info *info, void *arg)
 {
-    __atomic_fetch_add(&reports.count, 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&reports.lock); /* a hook does not park */
+    reports.count++;
     reports.last = *info;
+    pthread_mutex_unlock(&reports.lock);
 }
 
 static void deferred_normally(void *arg)
@@ -342,6 +346,7 @@ static void spawn_panicking(int n)
 static int check_many(void *arg)
 {
     int n = 1000000 / (SLOWER * SLOWER * 4), each = n / 100 * 100;
+    struct weir_stats stats = {.size = sizeof(stats)};
     struct runtime_stats s;
     size_t before;
 
@@ -351,6 +356,8 @@ static int check_many(void *arg)
     spawn_panicking(each);
     CHECK(SLOWER > 1 || resident_pages() < before + 256); /* a megabyte */
     CHECK(reports.count >= each);
+    CHECK_EQ(weir_stats(&stats), 0);
+    CHECK_EQ(stats.panics, reports.count);
     for (int i = 0; i < 1000; i++) {
         runtime_get_stats(&s);
         if (s.coroutines_live == 1)
@@ -390,6 +397,37 @@ static void recovering_goes_on_for_ever(void)
 {
     run_on(1, check_tries, NULL);
     try_many(NULL);
+}
+
+/* ---- on threads of blocking calls ---- */
+
+static long panics_on_thread(void *arg)
+{
+    WEIR_DEFER(count_up, arg);
+    CHECK_EQ(weir_self_id(), 0);
+    weir_panic(-ENODEV, "on a thread");
+}
+
+static void calls_blocking(void *arg)
+{
+    weir_blocking(panics_on_thread, arg);
+}
+
+static int check_blocking(void *arg)
+{
+    struct weir_panic_info info;
+    int n = 0;
+
+    CHECK_EQ(weir_try(calls_blocking, &n, &info), -ENODEV);
+    CHECK_EQ(n, 1);
+    CHECK_EQ(info.coroutine_id, weir_self_id());
+    CHECK_EQ(strcmp(info.message, "on a thread"), 0);
+    return 0;
+}
+
+static void a_panic_in_a_blocking_call_is_the_callers(void)
+{
+    run_on_all(check_blocking, NULL);
 }
 
 /* ---- processes that end ---- */
@@ -477,11 +515,17 @@ static void where_asked_to_a_panic_aborts(void)
 }
 
 static const struct test tests[] = {
-    TEST(deferred_calls_run_newest_first),   TEST(panics_nest),
-    TEST(a_panic_ends_the_scopes_it_leaves), TEST(blocks_around_the_try_stay_open),
-    TEST(a_panic_ends_its_coroutine_alone),  TEST(a_panic_of_the_main_coroutine_ends_the_run),
-    TEST(a_million_panics_leak_nothing),     TEST(recovering_goes_on_for_ever),
-    TEST(the_report_has_names_and_lines),    TEST(where_asked_to_a_panic_aborts),
+    TEST(deferred_calls_run_newest_first),
+    TEST(panics_nest),
+    TEST(a_panic_ends_the_scopes_it_leaves),
+    TEST(blocks_around_the_try_stay_open),
+    TEST(a_panic_ends_its_coroutine_alone),
+    TEST(a_panic_of_the_main_coroutine_ends_the_run),
+    TEST(a_million_panics_leak_nothing),
+    TEST(recovering_goes_on_for_ever),
+    TEST(a_panic_in_a_blocking_call_is_the_callers),
+    TEST(the_report_has_names_and_lines),
+    TEST(where_asked_to_a_panic_aborts),
 };
 
 RUN_TESTS(tests)
