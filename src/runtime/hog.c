@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -148,6 +149,19 @@ static char thread_state(int tid)
     read_task(tid, "stat", text, sizeof(text));
     end = strrchr(text, ')'); /* of the name, which may hold anything */
     return end != NULL && end[1] == ' ' ? end[2] : '?';
+}
+
+bool hog_runs(const struct p *p)
+{
+    return thread_state(atomic_load(&p->m->tid)) == 'R';
+}
+
+int64_t hog_ran_ns(const struct p *p)
+{
+    char text[128];
+
+    read_task(atomic_load(&p->m->tid), "schedstat", text, sizeof(text));
+    return strtoll(text, NULL, 10);
 }
 
 /* Where a sleeping thread is: "number six-arguments sp pc", in hexadecimal but for the first. */

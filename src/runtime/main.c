@@ -213,6 +213,8 @@ static int setup(const struct weir_options *o)
     rt.workers = rt.simulated ? 1 : rt.workers_wanted;
     rt.can_be_alone = !rt.simulated && mandate_fence_exists();
     rt.hog_ns = o->hog_ns == 0 ? hog_default_ns : o->hog_ns;
+    if (sanitize_slow())
+        rt.hog_ns = -1;
     rt.hog_fn = o->hog_fn;
     rt.hog_arg = o->hog_arg;
     weir_checkpoint_wanted = rt.simulated; /* nobody would raise it */

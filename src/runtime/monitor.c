@@ -58,6 +58,15 @@ static void ask_to_yield(struct p *p)
         atomic_store_explicit(&co->budget, 1, memory_order_relaxed);
 }
 
+/* It would run, and the machine does not let it: not its doing. */
+static bool starved(const struct p *p, int64_t now_ns)
+{
+    const struct watch *w = &p->watch;
+    int64_t ran_ns = hog_ran_ns(p);
+
+    return ran_ns != 0 && hog_runs(p) && ran_ns - w->ran_ns < (now_ns - w->stuck_ns) / 4;
+}
+
 static void look_at(struct p *p, int64_t now_ns)
 {
     struct watch *w = &p->watch;
@@ -77,9 +86,11 @@ static void look_at(struct p *p, int64_t now_ns)
         ask_to_yield(p);
     if (age_ns >= stuck_ns && !w->hog) {
         w->hog = true;
+        w->ran_ns = hog_ran_ns(p);
+        w->stuck_ns = now_ns;
         stat_add(&monitor.hogs, 1);
     }
-    if (rt.hog_ns > 0 && age_ns >= w->report_ns) {
+    if (rt.hog_ns > 0 && age_ns >= w->report_ns && !starved(p, now_ns)) {
         w->report_ns = age_ns * 10;
         hog_report(p, age_ns);
     }

@@ -45,6 +45,16 @@ static inline void sanitize_new_stack(const void *low, const void *end)
 #endif
 }
 
+/* Everything takes some fifty times as long here, so that what is slow says nothing. */
+static inline bool sanitize_slow(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
+}
+
 /* Bounds of a stack as the address sanitizer wants them. */
 struct stack_bounds {
     const void *low;

@@ -35,6 +35,8 @@ struct watch {
     int64_t since_ns;   /* when that was first seen */
     int64_t report_ns;  /* the age at which it is reported next */
     bool hog;           /* it is counted as one */
+    int64_t ran_ns;     /* processor time of its thread when that began */
+    int64_t stuck_ns;   /* and the time */
     uint64_t word;      /* a home: its mandate at the last look */
     int64_t blocked_ns; /* a home: when this announced block was first seen */
 };
@@ -415,6 +417,10 @@ void monitor_get_stats(struct monitor_stats *ret);
 
 /* hog.c: the monitor, about the coroutine that p has run for so long. */
 void hog_report(struct p *p, int64_t held_ns);
+/* Time that the thread has had a processor; 0 when it cannot be told. */
+int64_t hog_ran_ns(const struct p *p);
+/* The thread runs or would like to: it does not sleep in the kernel. */
+bool hog_runs(const struct p *p);
 void hog_stop(void);
 
 /* cpus.c: processors that the machine grants this thread, 0: the caller. */
