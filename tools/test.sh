@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 make --no-print-directory build BUILD="$build"
 meson test -C "$build" --no-rebuild --print-errorlogs --num-processes 2 --suite unit --suite lint --suite sim \
-    --suite examples
+    --suite examples --suite seeds
 WEIR_BUILD="$PWD/$build" ${PYTHON:-/usr/bin/python3} -m pytest -q tests/integration

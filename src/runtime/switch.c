@@ -1,35 +1,12 @@
 /* Switching from stack to stack. */
 #include "runtime/exceptions.h"
 #include "runtime/fault.h"
+#include "runtime/finish_park.h"
 #include "runtime/sched.h"
 
 /* switch_*.S */
 void co_switch(void **save_sp, void *load_sp);
 NORETURN void co_main(struct co *co);
-
-/* Finishes the park of a coroutine that has left its stack. Only from here on can a waker make it
- * run; one that claimed it before left that to us, and so did a canceller that came too early. */
-static void finish_park(struct m *m, struct co *co, struct spinlock *unlock)
-{
-    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
-    bool waits = false;
-
-    while ((c & CLAIM_PREPARE) != 0 && !waits)
-        waits =
-            atomic_compare_exchange_weak_explicit(&co->claim, &c, c + CLAIM_WAITING - CLAIM_PREPARE,
-                                                  memory_order_seq_cst, memory_order_relaxed);
-    if (unlock != NULL)
-        spin_unlock(unlock);
-    if (!waits) {
-        sched_ready_last(m, co);
-        return;
-    }
-    stat_add(&m->p->parks, 1);
-    fence_after_rmw();
-    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) &&
-        (c & CLAIM_SHIELD) == 0)
-        park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
-}
 
 static void switch_after(struct m *m)
 {

@@ -148,15 +148,15 @@ static const struct explorer_case cases[] = {
      {replace_by_spare, replace_by_other_spare, come_back},
      check_home_or_one_spare,
      false,
-     8},
+     3},
     {"announced_blocks",
      begin_working,
      {block_twice, give_what_is_blocked, give_what_is_blocked},
      check_home_holds,
      false,
-     4},
-    {"alone", begin_lone, {operate, let_thieves_in}, check_nothing, false, 8},
-    {"alone_store_buffers", begin_lone, {operate, let_thieves_in}, check_nothing, true, 3},
+     2},
+    {"alone", begin_lone, {operate, let_thieves_in}, check_nothing, false, 3},
+    {"alone_store_buffers", begin_lone, {operate, let_thieves_in}, check_nothing, true, 2},
 };
 
 int main(int argc, char **argv)
