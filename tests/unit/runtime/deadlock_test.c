@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "check.h"
+#include "runtime/sanitize.h"
 
 static char report[1 << 16];
 
@@ -38,8 +39,8 @@ static int run_quietly(int (*fn)(void *arg), void *arg, unsigned workers, unsign
     return r;
 }
 
-/* The thread sanitizer and emulators have threads of their own in the process, which are nobody's.
- */
+/* Emulators have threads of their own in the process, which are nobody's; the thread sanitizer has
+ * one as soon as there is a second thread. */
 static unsigned detect(void)
 {
     DIR *dir = opendir("/proc/self/task");
@@ -49,6 +50,9 @@ static unsigned detect(void)
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         count += entry->d_name[0] != '.';
     closedir(dir);
+#if defined(WEIR_TSAN)
+    count++;
+#endif
     return count == 1 ? WEIR_DEADLOCK_AUTO : WEIR_DEADLOCK_ALWAYS;
 }
 
