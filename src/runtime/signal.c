@@ -11,6 +11,7 @@ static struct {
     uint32_t pending; /* bit per signal number */
     co_ticket waiter;
     bool running; /* the thread; started by the first wait */
+    bool stop;    /* it is to end; under the lock */
     pthread_t thread;
 } taker;
 
@@ -32,9 +33,14 @@ void weir_signal_block(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static void count_no_more(void *arg)
+/* Under the lock: takes note of a signal; whom to wake for it. */
+static co_ticket note_signal(int signo)
 {
-    deadlock_thread_end();
+    co_ticket waiter = taker.waiter;
+
+    taker.pending |= UINT32_C(1) << signo;
+    taker.waiter = 0;
+    return waiter;
 }
 
 static void *take_signals(void *arg)
@@ -46,21 +52,22 @@ static void *take_signals(void *arg)
     if (sigquit_dumps())
         sigdelset(&set, SIGQUIT); /* somebody else's */
     deadlock_thread_begin();
-    pthread_cleanup_push(count_no_more, NULL);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (;;) {
         co_ticket waiter;
 
         if (sigwait(&set, &signo) != 0)
             continue;
         spin_lock(&taker.lock);
-        taker.pending |= UINT32_C(1) << signo;
-        waiter = taker.waiter;
-        taker.waiter = 0;
+        if (taker.stop)
+            break;
+        waiter = note_signal(signo);
         spin_unlock(&taker.lock);
         if (waiter != 0)
             park_wake(waiter, RESULT_WOKEN);
     }
-    pthread_cleanup_pop(0);
+    spin_unlock(&taker.lock);
+    deadlock_thread_end();
     return NULL;
 }
 
@@ -115,7 +122,11 @@ void signal_stop(void)
 {
     if (!taker.running)
         return;
-    pthread_cancel(taker.thread); /* it holds nothing while it waits: sigwait() is the only point */
+    spin_lock(&taker.lock);
+    taker.stop = true;
+    spin_unlock(&taker.lock);
+    pthread_kill(taker.thread, SIGUSR1); /* out of sigwait(). Not cancelled: a thread sanitizer does
+                                            not see the locks of one that ends so */
     pthread_join(taker.thread, NULL);
     memset(&taker, 0, sizeof(taker));
 }
