@@ -1,17 +1,17 @@
 #!/bin/sh
-# Unit and simulation tests under a sanitizer. Usage: tools/sanitize.sh address|thread
+# Unit tests, examples (and simulation) under a sanitizer. Usage: tools/sanitize.sh address|thread
 set -eu
 cd "$(dirname "$0")/.."
 case $1 in
 address)
     build=build-asan
     flags="-Db_sanitize=address,undefined"
-    suites="--suite unit --suite sim"
+    suites="--suite unit --suite sim --suite examples"
     ;;
 thread)
     build=build-tsan
     flags="-Db_sanitize=thread"
-    suites="--suite unit"
+    suites="--suite unit --suite examples"
     ;;
 *)
     echo "usage: tools/sanitize.sh address|thread" >&2
