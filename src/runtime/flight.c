@@ -124,7 +124,7 @@ static int start(struct weir_flight *f, struct call *c)
         return -EAGAIN;
     }
     c->co_id = co_id(c->co);
-    atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&c->refs, 2, memory_order_relaxed); /* it may end before we go on */
     sched_ready_next(self->m, c->co);
     return 0;
 }
@@ -167,9 +167,10 @@ static int join(struct weir_flight *f, const char *key, weir_flight_fn *fn, void
         }
     } else if (c->ret_bytes != ret_bytes) {
         return -EINVAL;
+    } else {
+        atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     }
     c->callers++;
-    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     *ret = c;
     return 0;
 }

@@ -262,9 +262,9 @@ static int first_error(void *arg)
             CHECK_EQ(weir_scope_try(s, "good", work, &good), 0);
             CHECK_EQ(weir_scope_wait(s), 0);
             CHECK_EQ(weir_scope_error(s), 0);
-            weir_scope_try(s, "bad", work, &bad);
             for (int i = 0; i < 3; i++)
-                weir_scope_try(s, "slow", work, &slow);
+                CHECK_EQ(weir_scope_try(s, "slow", work, &slow), 0);
+            CHECK_EQ(weir_scope_try(s, "bad", work, &bad), 0);
             CHECK_EQ(weir_scope_wait(s), -EIO); /* not the -ECANCELED of the others */
             CHECK_EQ(weir_scope_error(s), -EIO);
             CHECK_EQ(weir_scope_try(s, "late", work, &good), -ECANCELED);
