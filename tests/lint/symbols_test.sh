@@ -10,9 +10,12 @@ if grep -v '^weir_' "$tmp/exported"; then
     echo "these exported symbols do not begin with weir_"
     exit 1
 fi
-# Declarations marked WEIR_API, joined over line ends.
-cat include/weir/*.h | tr '\n' ' ' | grep -oE 'WEIR_API [^;]*;' |
-    grep -oE 'weir_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$tmp/declared"
+# Declarations marked WEIR_API (functions) and WEIR_API_DATA, joined over line ends.
+cat include/weir/*.h | tr '\n' ' ' | grep -oE 'WEIR_API(_DATA)? [^;]*;' >"$tmp/declarations"
+{
+    grep 'WEIR_API ' "$tmp/declarations" | grep -oE 'weir_[a-z0-9_]+ *\('
+    grep 'WEIR_API_DATA' "$tmp/declarations" | grep -oE 'weir_[a-z0-9_]+ *;'
+} | tr -d ' (;' | sort -u >"$tmp/declared"
 comm -13 "$tmp/exported" "$tmp/declared" >"$tmp/missing"
 comm -23 "$tmp/exported" "$tmp/declared" >"$tmp/extra"
 if [ -s "$tmp/missing" ]; then echo "declared, not exported:"; cat "$tmp/missing"; exit 1; fi
