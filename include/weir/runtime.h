@@ -45,7 +45,7 @@ typedef void weir_hog_fn(const struct weir_hog *hog, void *arg);
 struct weir_options {
     size_t size;             /* sizeof(struct weir_options); fields may be added at the end */
     unsigned workers;        /* see weir_set_workers(); 0: follow the machine */
-    size_t stack_bytes;      /* per coroutine, virtual; 0: 256 KiB */
+    size_t stack_bytes;      /* per coroutine, virtual; 0: 128 KiB */
     uint32_t coroutines_max; /* 0: 1,048,576 */
     struct world *world;     /* NULL: the real one (others exist inside weir's own tree) */
     int64_t hog_ns;          /* who holds a thread so long is reported, and again after ten times

@@ -6,7 +6,10 @@
  * Thieves take the oldest, which have the largest parts of the tree below them (Blumofe and
  * Leiserson, "Scheduling multithreaded computations by work stealing", 1999). Unlike the deques of
  * the literature it is a list under a lock, since thieves are rare, and the lock is left out while
- * there are none. What has run before is queued elsewhere, in order. */
+ * there are none.
+ *
+ * What has run before is queued elsewhere, in order, but for those that yield to the newborn: they
+ * wait here, in order, until these have run, or twice as many picks have passed. */
 #ifndef WEIR_RUNTIME_BROOD_H
 #define WEIR_RUNTIME_BROOD_H
 
@@ -19,9 +22,13 @@ enum {
 
 struct brood {
     struct spinlock lock;
-    atomic_uint len; /* changed under the lock, read by all */
+    atomic_uint len; /* of both lists; changed under the lock, read by all */
     struct co *newest, *oldest;
-    unsigned passed; /* the owner: picks since its last turn */
+    struct co *first_yielded, *last_yielded;
+
+    /* The owner. */
+    unsigned passed; /* picks since a newborn had its turn */
+    unsigned due;    /* the pick from which on those that yielded have theirs */
 };
 
 static inline unsigned brood_len(const struct brood *b)
@@ -46,16 +53,28 @@ static inline void brood_push_(struct brood *b, struct co *co)
     brood_set_len_(b, brood_len(b) + 1);
 }
 
-static inline void brood_push_oldest_(struct brood *b, struct co *co)
+static inline void brood_push_yielded_(struct brood *b, struct co *co)
 {
     co->next = NULL;
-    co->prev = b->oldest;
-    if (b->oldest != NULL)
-        b->oldest->next = co;
+    if (b->last_yielded != NULL)
+        b->last_yielded->next = co;
     else
-        b->newest = co;
-    b->oldest = co;
+        b->first_yielded = co;
+    b->last_yielded = co;
     brood_set_len_(b, brood_len(b) + 1);
+}
+
+static inline struct co *brood_pop_yielded_(struct brood *b)
+{
+    struct co *co = b->first_yielded;
+
+    if (co == NULL)
+        return NULL;
+    b->first_yielded = co->next;
+    if (co->next == NULL)
+        b->last_yielded = NULL;
+    brood_set_len_(b, brood_len(b) - 1);
+    return co;
 }
 
 static inline struct co *brood_pop_(struct brood *b)
@@ -63,7 +82,7 @@ static inline struct co *brood_pop_(struct brood *b)
     struct co *co = b->newest;
 
     if (co == NULL)
-        return NULL;
+        return brood_pop_yielded_(b);
     b->newest = co->next;
     if (co->next != NULL)
         co->next->prev = NULL;
@@ -78,7 +97,7 @@ static inline struct co *brood_pop_oldest_(struct brood *b)
     struct co *co = b->oldest;
 
     if (co == NULL)
-        return NULL;
+        return brood_pop_yielded_(b);
     b->oldest = co->prev;
     if (co->prev != NULL)
         co->prev->next = NULL;
@@ -99,12 +118,14 @@ static inline void brood_push(struct brood *b, struct co *co, bool lone)
         spin_unlock(&b->lock);
 }
 
-/* Behind all others. */
-static inline void brood_push_oldest(struct brood *b, struct co *co, bool lone)
+/* tick: the number of the pick. */
+static inline void brood_push_yielded(struct brood *b, struct co *co, unsigned tick, bool lone)
 {
     if (!lone)
         spin_lock(&b->lock);
-    brood_push_oldest_(b, co);
+    if (b->first_yielded == NULL)
+        b->due = tick + 2 * brood_len(b);
+    brood_push_yielded_(b, co);
     if (!lone)
         spin_unlock(&b->lock);
 }
@@ -123,22 +144,27 @@ static inline struct co *brood_pop(struct brood *b, bool lone)
     return co;
 }
 
-static inline struct co *brood_pop_oldest(struct brood *b, bool lone)
+/* For the turn of those that wait for long: who has yielded, if due, or else the oldest. */
+static inline struct co *brood_pop_long(struct brood *b, unsigned tick, bool oldest, bool lone)
 {
-    struct co *co;
+    struct co *co = NULL;
 
     if (brood_len(b) == 0)
         return NULL;
     if (!lone)
         spin_lock(&b->lock);
-    co = brood_pop_oldest_(b);
+    if (b->first_yielded != NULL && (int)(tick - b->due) >= 0)
+        co = brood_pop_yielded_(b);
+    else if (oldest)
+        co = brood_pop_oldest_(b);
     if (!lone)
         spin_unlock(&b->lock);
     return co;
 }
 
 /* Thief: the oldest half moves to its own brood, in the same order, but the oldest of all, which is
- * returned. NULL: none, or somebody else is at it. */
+ * returned. (Who has yielded counts there as born last, and so runs soon.) NULL: none, or somebody
+ * else is at it. */
 static inline struct co *brood_steal(struct brood *own, struct brood *victim)
 {
     struct co *batch[BROOD_STEAL];

@@ -113,7 +113,6 @@ struct co {
     int64_t deadline_ns;            /* in force now */
     int64_t inherited_ns;           /* given at birth */
     struct weir_deadline *deadline; /* innermost block */
-    struct timer timer;             /* of the wait */
 
     bool newborn;          /* has not run yet */
     atomic_bool live;      /* has begun and not ended; read by dumps and the final cancel */

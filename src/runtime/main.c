@@ -18,7 +18,7 @@ enum {
     CO_MAX_DEFAULT = 1 << 20,
 #endif
     CO_MAX_LEAST = 1024,
-    STACK_DEFAULT = 256 * 1024,
+    STACK_DEFAULT = 128 * 1024,
     END_ROUNDS_SIMULATED = 10000, /* then what is left will never end */
 };
 

@@ -31,7 +31,8 @@ static void guard_wait(struct co *co, int64_t at_ns)
     else if (at_ns <= p->place.now_ns)
         co_claim(co, co->seq, RESULT_TIMEOUT);
     else if (at_ns != NS_NEVER)
-        timer_arm(p->wheel, &co->timer, at_ns, (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
+        timer_arm(p->wheel, co_timer(co), at_ns,
+                  (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
 }
 
 static inline int wait_here(struct co *co, int64_t at_ns, struct spinlock *unlock)

@@ -161,6 +161,6 @@ void sched_ready_last(struct m *m, struct co *co)
 
 void sched_ready_yielded(struct m *m, struct co *co)
 {
-    if (unlikely(rt.simulated) || unlikely(!runq_push_last(&m->p->q, co)))
+    if (unlikely(rt.simulated) || unlikely(!runq_push_yielded(&m->p->q, co, sched_tick(m->p))))
         sched_ready_last(m, co);
 }

@@ -147,25 +147,26 @@ static inline void runq_push_newborn(struct runq *q, struct co *co)
         lone_leave(&q->lone);
 }
 
-/* Owner: co lets all others run. False: the ring is full. */
-static inline bool runq_push_last(struct runq *q, struct co *co)
+/* Owner: co lets all others run. tick numbers the picks. False: the ring is full. */
+static inline bool runq_push_yielded(struct runq *q, struct co *co, unsigned tick)
 {
     bool lone;
 
     if (likely(brood_len(&q->brood) == 0))
         return runq_push(q, co);
     lone = lone_enter(&q->lone);
-    brood_push_oldest(&q->brood, co, lone);
+    brood_push_yielded(&q->brood, co, tick, lone);
     if (lone)
         lone_leave(&q->lone);
     return true;
 }
 
-/* Owner: who has waited for its first run longest, or has let all others run. */
-static inline struct co *runq_get_oldest(struct runq *q)
+/* Owner, now and then: who has yielded and waited for long enough; or, with oldest, who has waited
+ * for its first run longest. */
+static inline struct co *runq_get_long(struct runq *q, unsigned tick, bool oldest)
 {
     bool lone = lone_enter(&q->lone);
-    struct co *co = brood_pop_oldest(&q->brood, lone);
+    struct co *co = brood_pop_long(&q->brood, tick, oldest, lone);
 
     if (lone)
         lone_leave(&q->lone);

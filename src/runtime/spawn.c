@@ -44,6 +44,9 @@ static void prepare_stack(struct co *co)
  * moved. */
 static void reset(struct co *co)
 {
+    /* Written before it is read: a read would first map the page of zeros into a new stack. */
+    co->newborn = true;
+    __asm__ volatile("" : : : "memory");
     if (unlikely(co->seq == 0)) { /* new, or zeroed by trimming */
         co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
         co->seq = stack_seq_base();
@@ -52,7 +55,6 @@ static void reset(struct co *co)
     co->inherited_ns = NS_NEVER;
     co->parent = NULL;
     co->doomed = false;
-    co->newborn = true;
     co->wait_reason = WAIT_NONE;
     atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
     atomic_store_explicit(&co->cancelled, false, memory_order_relaxed);

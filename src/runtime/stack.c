@@ -48,10 +48,41 @@ static size_t guard_of(size_t slot)
     return slot >= 128 * KIB ? 8 * STACK_PAGE : 4 * STACK_PAGE;
 }
 
+/* Tables with an entry for each slot; memory is used as far as slots are. */
+static void *map_table(size_t entry_bytes, uint32_t max)
+{
+    void *table = mmap(NULL, entry_bytes * max, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return table != MAP_FAILED ? table : NULL;
+}
+
+static void unmap_table(void *table, size_t entry_bytes, uint32_t max)
+{
+    if (table != NULL)
+        munmap(table, entry_bytes * max);
+}
+
+static bool open_tables(uint32_t max, struct timer **ret_timers)
+{
+    struct timer *timers = map_table(sizeof(*timers), max);
+
+    memset(&pool, 0, sizeof(pool));
+    pool.free = map_table(sizeof(*pool.free), max);
+    if (pool.free != NULL && timers != NULL) {
+        *ret_timers = timers;
+        return true;
+    }
+    unmap_table(pool.free, sizeof(*pool.free), max);
+    unmap_table(timers, sizeof(*timers), max);
+    return false;
+}
+
 int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
 {
     size_t slot = MINIMUM_SLOT;
     char *map, *base;
+    struct timer *timers;
 
     while (slot < slot_bytes)
         slot *= 2;
@@ -67,10 +98,7 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
     if (base < map + slot)
         munmap(base + slot * max, (size_t)(map + slot - base));
     madvise(base, slot * max, MADV_NOHUGEPAGE);
-    memset(&pool, 0, sizeof(pool));
-    pool.free = mmap(NULL, (size_t)max * sizeof(*pool.free), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pool.free == MAP_FAILED) {
+    if (!open_tables(max, &timers)) {
         munmap(base, slot * max);
         return -ENOMEM;
     }
@@ -83,6 +111,7 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
         .shift = (unsigned)__builtin_ctzll(slot),
         .guard_bytes = guard_of(slot),
         .max = max,
+        .timers = timers,
     };
     return 0;
 }
@@ -92,7 +121,8 @@ void stack_arena_close(void)
     if (stack_arena.base == 0)
         return;
     munmap((void *)stack_arena.base, stack_arena.size);
-    munmap(pool.free, (size_t)stack_arena.max * sizeof(*pool.free));
+    unmap_table(pool.free, sizeof(*pool.free), stack_arena.max);
+    unmap_table(stack_arena.timers, sizeof(struct timer), stack_arena.max);
     memset(&pool, 0, sizeof(pool)); /* whoever asks now is at the limit */
     stack_arena = (struct stack_arena){0};
 }
@@ -192,6 +222,7 @@ static struct co *pop_free(void)
 struct co *stack_get_slow(struct stack_cache *cache)
 {
     struct co *co;
+    uint32_t keep;
 
     spin_lock(&pool.lock);
     while ((co = pop_free()) == NULL && (co = fresh_slot()) == NULL && pool.trimming != 0) {
@@ -199,9 +230,10 @@ struct co *stack_get_slow(struct stack_cache *cache)
         sched_yield();
         spin_lock(&pool.lock);
     }
+    /* Not those whose memory is gone, or is on its way. */
+    keep = MAX(atomic_load_explicit(&pool.cold, memory_order_relaxed), pool.trimming);
     while (cache != NULL && cache->count < MIN((uint32_t)BATCH, cache->max) &&
-           atomic_load_explicit(&pool.count, memory_order_relaxed) >
-               atomic_load_explicit(&pool.cold, memory_order_relaxed))
+           atomic_load_explicit(&pool.count, memory_order_relaxed) > keep)
         cache->slots[cache->count++] = pop_free();
     spin_unlock(&pool.lock);
     return co;
@@ -237,7 +269,8 @@ static void release_runs(uint32_t *index, uint32_t count)
 {
     qsort(index, count, sizeof(*index), by_index);
     for (uint32_t i = 0; i < count; i++)
-        timer_cancel(&stack_co(index[i])->timer); /* the slot's last user may have left it armed */
+        timer_cancel(
+            &stack_arena.timers[index[i]]); /* the slot's last user may have left it armed */
     for (uint32_t i = 0, j; i < count; i = j) {
         for (j = i + 1; j < count && index[j] == index[j - 1] + 1; j++)
             ;

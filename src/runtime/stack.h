@@ -24,7 +24,10 @@ struct stack_arena {
     size_t size;
     uintptr_t mask; /* slot size - 1 */
     unsigned shift;
-    uint32_t max;       /* slots */
+    uint32_t max; /* slots */
+    /* Of the waits, by slot. Not in the control blocks: the wheel walks over thousands of them,
+     * each of which would be on a page of its own. */
+    struct timer *timers;
     size_t guard_bytes; /* at the low end of each slot */
     bool unguarded;     /* some slots have no guard: the switch checks the stack pointer */
 };
@@ -81,6 +84,11 @@ static inline struct co *stack_co(uint32_t index)
 {
     return (struct co *)(stack_arena.base + (((uintptr_t)index + 1) << stack_arena.shift) -
                          CO_BYTES);
+}
+
+static inline struct timer *co_timer(const struct co *co)
+{
+    return &stack_arena.timers[co->index];
 }
 
 /* The coroutine whose stack this is; NULL on a thread's own stack. Never derived from a

@@ -132,8 +132,8 @@ static void nurse(void)
     runq_push_newborn(&owner_q, &items[3]);
     if ((co = runq_get(&owner_q)) != NULL)
         take(co);
-    runq_push_last(&owner_q, &items[4]);
-    if ((co = runq_get_oldest(&owner_q)) != NULL)
+    runq_push_yielded(&owner_q, &items[4], 0);
+    if ((co = runq_get_long(&owner_q, 0, true)) != NULL)
         take(co);
 }
 

@@ -20,12 +20,12 @@ static void newest_first_and_thieves_take_the_oldest_half(void)
     CHECK(runq_steal(&thief, &q) == &co[0]);
     CHECK_EQ(runq_len(&q), 4);
     CHECK(runq_get(&thief) == &co[3]);
-    CHECK(runq_get_oldest(&thief) == &co[1]);
+    CHECK(runq_get_long(&thief, 0, true) == &co[1]);
     CHECK(runq_get(&thief) == &co[2]);
     CHECK(runq_get(&thief) == NULL);
     for (int i = 7; i >= 4; i--)
         CHECK(runq_get(&q) == &co[i]);
-    CHECK(runq_get(&q) == NULL && runq_get_oldest(&q) == NULL && runq_len(&q) == 0);
+    CHECK(runq_get(&q) == NULL && runq_get_long(&q, 0, true) == NULL && runq_len(&q) == 0);
 }
 
 static void what_has_begun_comes_first_but_not_for_ever(void)
@@ -51,13 +51,30 @@ static void who_yields_waits_for_the_newborn(void)
     static struct co yielder, first, second;
 
     runq_push_newborn(&q, &first);
-    CHECK(runq_push_last(&q, &yielder));
+    CHECK(runq_push_yielded(&q, &yielder, 100));
     runq_push_newborn(&q, &second);
     CHECK(runq_get(&q) == &second);
     CHECK(runq_get(&q) == &first);
     CHECK(runq_get(&q) == &yielder);
-    CHECK(runq_push_last(&q, &yielder));
+    CHECK(runq_push_yielded(&q, &yielder, 100));
     CHECK_EQ(brood_len(&q.brood), 0); /* with no newborn the ring is the place */
+}
+
+static void who_yields_to_newborn_that_never_end_gets_its_turn(void)
+{
+    static struct runq q;
+    static struct co yielders[2], newborn[3];
+
+    for (int i = 0; i < 3; i++)
+        runq_push_newborn(&q, &newborn[i]);
+    CHECK(runq_push_yielded(&q, &yielders[0], 100));
+    CHECK(runq_push_yielded(&q, &yielders[1], 103));
+    CHECK(runq_get_long(&q, 105, false) == NULL);
+    CHECK(runq_get_long(&q, 106, false) == &yielders[0]);
+    CHECK(runq_get_long(&q, 106, true) == &yielders[1]);
+    CHECK(runq_get_long(&q, 106, true) == &newborn[0]);
+    CHECK(runq_get_long(&q, 106, false) == NULL);
+    CHECK_EQ(runq_len(&q), 2);
 }
 
 /* ---- thieves ---- */
@@ -101,9 +118,9 @@ static void owner_and_thieves_take_each_item_once(void)
     for (uintptr_t i = 0; i < THIEVES; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, steal_all, (void *)i), 0);
     for (int i = 0; i < ITEMS; i++) {
-        if (i % 4 != 0 || !runq_push_last(&owner_q, &items[i]))
+        if (i % 4 != 0 || !runq_push_yielded(&owner_q, &items[i], (unsigned)i))
             runq_push_newborn(&owner_q, &items[i]);
-        if (i % 5 == 0 && (co = runq_get_oldest(&owner_q)) != NULL)
+        if (i % 5 == 0 && (co = runq_get_long(&owner_q, (unsigned)i, i % 2 == 0)) != NULL)
             take(co);
         if (i % 3 == 0 && (co = runq_get(&owner_q)) != NULL)
             take(co);
@@ -214,12 +231,44 @@ static void the_oldest_runs_among_many_that_yield(void)
     CHECK_EQ(weir_main(start_among_yielders, NULL, &o), 0);
 }
 
+static unsigned alive, most_alive;
+
+static void live_for_one_run(void *arg)
+{
+    alive--;
+}
+
+static int start_and_yield(void *arg)
+{
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 100000 / SLOWER; i++) {
+            alive++;
+            CHECK_EQ(weir_scope_go(s, "short", live_for_one_run, NULL), 0);
+            most_alive = MAX(most_alive, alive);
+            if (i % 64 == 63)
+                weir_yield();
+        }
+    }
+    CHECK_EQ(alive, 0);
+    CHECK(most_alive <= 2 * 64);
+    return 0;
+}
+
+static void who_starts_many_and_yields_has_few_alive(void)
+{
+    struct weir_options o = {.size = sizeof(o), .workers = 1};
+
+    CHECK_EQ(weir_main(start_and_yield, NULL, &o), 0);
+}
+
 static const struct test tests[] = {
     TEST(newest_first_and_thieves_take_the_oldest_half),
     TEST(what_has_begun_comes_first_but_not_for_ever),
     TEST(who_yields_waits_for_the_newborn),
+    TEST(who_yields_to_newborn_that_never_end_gets_its_turn),
     TEST(owner_and_thieves_take_each_item_once),
     TEST(a_tree_is_walked_in_depth),
     TEST(the_oldest_runs_among_many_that_yield),
+    TEST(who_starts_many_and_yields_has_few_alive),
 };
 RUN_TESTS(tests)

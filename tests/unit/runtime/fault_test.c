@@ -109,7 +109,7 @@ static int overflow_often(void *arg)
         CHECK_EQ(weir_try(overflows, &deferred, &info), -EOVERFLOW);
         CHECK_EQ(deferred, 1);
         CHECK_EQ(info.signo, SIGSEGV);
-        CHECK(strstr(info.message, "stack of 256 KiB overflowed in fill_stack") != NULL);
+        CHECK(strstr(info.message, "stack of 128 KiB overflowed in fill_stack") != NULL);
         CHECK(info.frame_count > 10);
         CHECK_EQ(weir_yield(), 0);
     }
@@ -183,7 +183,7 @@ static void an_overflow_is_reported_with_its_place(void)
     char text[TEXT_MAX];
 
     CHECK_EQ(run_in_child(overflow_reported, text), 0);
-    check_text(text, "\"deep\": the stack of 256 KiB overflowed in fill_stack");
+    check_text(text, "\"deep\": the stack of 128 KiB overflowed in fill_stack");
     check_text(text, ": raise "
                      "weir_options.stack_bytes [EOVERFLOW]");
     check_text(text, "#1 fill_stack");
