@@ -14,23 +14,24 @@
 
 enum { SPREAD_US = 1000 * 1000, SPREAD_STEP = 7919 };
 
+static struct weir_wait_group asleep;
+
 static void sleep_once(void *arg)
 {
     weir_sleep((int64_t)((uintptr_t)arg * SPREAD_STEP % SPREAD_US) * WEIR_US);
+    weir_wait_group_done(&asleep);
 }
 
 void test_timers(uint64_t count, unsigned workers)
 {
     struct meter m = meter_begin();
 
-    WEIR_SCOPE (s) {
-        for (uint64_t i = 0; i < count; i++) {
-            int r = weir_scope_go(s, "sleeper", sleep_once, (void *)(uintptr_t)i);
-
-            meter_expect(r == 0, "a sleeper started");
-            weir_checkpoint();
-        }
+    weir_wait_group_add(&asleep, (int64_t)count);
+    for (uint64_t i = 0; i < count; i++) {
+        meter_expect(weir_go("sleeper", sleep_once, (void *)(uintptr_t)i) == 0, "a sleeper");
+        weir_checkpoint();
     }
+    weir_wait_group_wait(&asleep);
     meter_print(meter_end(m), 1, "");
 }
 

@@ -43,9 +43,11 @@ static void nothing(void *arg)
 
 static void spawn_many(void *arg)
 {
-    for (uint64_t n = *(uint64_t *)arg; n > 0; n--) {
-        WEIR_SCOPE (s)
+    WEIR_SCOPE (s) {
+        for (uint64_t n = *(uint64_t *)arg; n > 0; n--) {
             weir_scope_go(s, "child", nothing, NULL);
+            weir_scope_join(s);
+        }
     }
 }
 
