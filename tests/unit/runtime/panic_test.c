@@ -521,11 +521,11 @@ static const struct test tests[] = {
     TEST(blocks_around_the_try_stay_open),
     TEST(a_panic_ends_its_coroutine_alone),
     TEST(a_panic_of_the_main_coroutine_ends_the_run),
-    TEST(a_million_panics_leak_nothing),
+    TEST_REAL(a_million_panics_leak_nothing, "memory of the process"),
     TEST(recovering_goes_on_for_ever),
-    TEST(a_panic_in_a_blocking_call_is_the_callers),
-    TEST(the_report_has_names_and_lines),
-    TEST(where_asked_to_a_panic_aborts),
+    TEST_REAL(a_panic_in_a_blocking_call_is_the_callers, "threads"),
+    TEST_REAL(the_report_has_names_and_lines, "processes"),
+    TEST_REAL(where_asked_to_a_panic_aborts, "processes"),
 };
 
 RUN_TESTS(tests)
