@@ -51,11 +51,16 @@ template <class F> auto contain(F &&f) -> decltype(f())
 namespace detail
 {
 
+template <class F> void destroy(void *arg)
+{
+    delete static_cast<F *>(arg);
+}
+
 template <class F> void run_owned(void *arg)
 {
-    std::unique_ptr<F> f(static_cast<F *>(arg));
+    WEIR_DEFER(destroy<F>, arg); // a panic, too, frees it
 
-    contain([&] { (*f)(); });
+    contain([&] { (*static_cast<F *>(arg))(); });
 }
 
 template <class F> int run_once(void *arg)

@@ -254,7 +254,7 @@ static void ask_often(void *arg)
 
         CHECK(strstr(reply->body, "GET /x ") != NULL);
         weir_http_reply_free(reply);
-        CHECK_EQ(weir_sleep((int64_t)rng_below(&lab_now->rng, NS_PER_MS)), 0);
+        CHECK_EQ(weir_sleep(i * 100 * NS_PER_US), 0);
     }
     __atomic_fetch_add(&m->done, 1, __ATOMIC_RELAXED);
 }

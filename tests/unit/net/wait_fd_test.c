@@ -1,6 +1,7 @@
 /* Descriptors that other libraries own. Real descriptors, so the real world. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,7 +79,8 @@ static void what_cannot_be_waited_for_is_refused(void)
 }
 
 struct waiting {
-    int fd, events, result;
+    int fd, events;
+    atomic_int result;
 };
 
 static void wait_for(void *arg)
@@ -96,7 +98,9 @@ static int together(void *arg)
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     WEIR_SCOPE (s) {
         for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-            waits[i] = (struct waiting){fds[0], i == 4 ? WEIR_FD_WRITE : WEIR_FD_READ, 0};
+            waits[i].fd = fds[0];
+            waits[i].events = i == 4 ? WEIR_FD_WRITE : WEIR_FD_READ;
+            atomic_init(&waits[i].result, 0);
             CHECK_EQ(weir_scope_go(s, "wait", wait_for, &waits[i]), 0);
         }
         CHECK_EQ(weir_sleep(2 * WEIR_MS), 0);
@@ -122,7 +126,9 @@ static int cancels(void *arg)
     int fds[2];
 
     CHECK_EQ(pipe(fds), 0);
-    w = (struct waiting){fds[0], WEIR_FD_READ, 0};
+    w.fd = fds[0];
+    w.events = WEIR_FD_READ;
+    atomic_init(&w.result, 0);
     WEIR_SCOPE (s) {
         CHECK_EQ(weir_scope_go(s, "wait", wait_for, &w), 0);
         CHECK_EQ(weir_sleep(WEIR_MS), 0);
