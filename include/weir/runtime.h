@@ -74,6 +74,11 @@ WEIR_API int weir_go(const char *name, void (*fn)(void *arg), void *arg);
 /* The same from a thread that is not part of the runtime, while that runs. */
 WEIR_API int weir_go_foreign(const char *name, void (*fn)(void *arg), void *arg);
 
+/* Runs fn(arg) as a coroutine, from such a thread, which it blocks meanwhile; returns what fn
+ * returned. So a thread of another library may use all that parks. -EAGAIN as above;
+ * -ENOTRECOVERABLE when fn panicked. */
+WEIR_API long weir_call_foreign(const char *name, long (*fn)(void *arg), void *arg);
+
 /* Lets others run. 0, or -ECANCELED / -ETIMEDOUT when the scope of the caller has ended. */
 WEIR_API int weir_yield(void) WEIR_PARKS;
 

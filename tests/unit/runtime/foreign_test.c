@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <weir/chan.h>
+#include <weir/panic.h>
 #include <weir/scope.h>
 #include <weir/signal.h>
 #include <weir/sync.h>
@@ -74,6 +75,58 @@ static int wake_from_outside(void *arg)
 static void foreign_threads_wake_sleepers(void)
 {
     run_on_all(wake_from_outside, NULL);
+}
+
+static long join_thread(void *arg)
+{
+    return pthread_join(*(pthread_t *)arg, NULL);
+}
+
+static long send_and_panic(void *arg)
+{
+    static const int seven = 7;
+
+    if (arg == NULL)
+        weir_panic(-EDOM, "asked for");
+    CHECK_EQ(weir_sleep(WEIR_MS), 0); /* it may park */
+    return weir_chan_send(arg, &seven);
+}
+
+static void no_report(const struct weir_panic_info *info, void *arg)
+{
+}
+
+static void *call_from_outside(void *arg)
+{
+    CHECK_EQ(weir_call_foreign("panics", send_and_panic, NULL), -ENOTRECOVERABLE);
+    for (int i = 0; i < STARTS / 10; i++)
+        CHECK_EQ(weir_call_foreign("sends", send_and_panic, arg), 0);
+    weir_chan_close(arg);
+    CHECK_EQ(weir_call_foreign("sends", send_and_panic, arg), -EPIPE);
+    return NULL;
+}
+
+static int answer_calls(void *arg)
+{
+    struct weir_chan *c = weir_chan_new(sizeof(int), 0);
+    int v, count = 0;
+    pthread_t thread;
+
+    weir_set_panic_hook(no_report, NULL);
+    CHECK_EQ(pthread_create(&thread, NULL, call_from_outside, c), 0);
+    while (weir_chan_recv(c, &v) == 1)
+        count += v;
+    CHECK_EQ(count, 7 * (STARTS / 10));
+    /* While it is joined its last call needs a worker: this one must not hold the only one. */
+    CHECK_EQ(weir_blocking(join_thread, &thread), 0);
+    weir_chan_free(c);
+    weir_set_panic_hook(NULL, NULL);
+    return 0;
+}
+
+static void foreign_threads_call_what_parks(void)
+{
+    run_on_all(answer_calls, NULL);
 }
 
 static atomic_int inside, inside_max;
@@ -205,6 +258,7 @@ static const struct test tests[] = {
               "other threads"), /* first: blocks them before other threads exist */
     TEST_REAL(foreign_threads_start_coroutines, "other threads"),
     TEST_REAL(foreign_threads_wake_sleepers, "other threads"),
+    TEST_REAL(foreign_threads_call_what_parks, "other threads"),
     TEST_REAL(blocking_calls_run_side_by_side, "other threads"),
     TEST_REAL(blocking_call_that_has_begun_is_waited_for, "other threads"),
     TEST_REAL(no_thread_is_left_when_main_has_returned, "other threads"),
