@@ -102,6 +102,8 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
         munmap(base, slot * max);
         return -ENOMEM;
     }
+    /* Emulators of user programs take any advice for good and follow none of it. */
+    pool.no_guard_advice = madvise(base, STACK_PAGE, -1) == 0;
     /* Slots in a cache are out of reach of the other processors: with a small limit, cache none. */
     pool.cache_max = MIN((uint32_t)STACK_CACHE_MAX, max / (8 * MAX(processors, 1u)));
     stack_arena = (struct stack_arena){

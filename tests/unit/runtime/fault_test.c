@@ -231,17 +231,15 @@ static void writes_to_null(void *arg)
     *(volatile int *)bad_address = 1;
 }
 
+#if defined(__x86_64__) /* elsewhere it is no exception */
 static void divides_by_zero(void *arg)
 {
     volatile int zero = 0;
 
     WEIR_DEFER(count_up, arg);
-#if defined(__x86_64__)
     zero = 100 / zero;
-#else
-    raise(SIGFPE); /* no such exception there */
-#endif
 }
+#endif
 
 static void traps(void *arg)
 {
