@@ -177,6 +177,8 @@ int processor_new(struct p *home, struct p **ret)
 
 static void teardown(void)
 {
+    while (atomic_load(&rt.foreign_busy) != 0)
+        sched_yield();
     dump_close();
     poller_done();
     for (unsigned i = 0; i < rt.p_count; i++) {

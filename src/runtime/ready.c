@@ -101,11 +101,14 @@ void ready_note_delay(struct p *p, struct co *co)
 
 /* ---- making runnable ---- */
 
+/* What co does may be the end of the runtime, which waits until we are out of here. */
 static void ready_foreign(struct co *co)
 {
+    atomic_fetch_add(&rt.foreign_busy, 1);
     global_append(co, co, 1);
     full_fence();
     sched_wake_one();
+    atomic_fetch_sub(&rt.foreign_busy, 1);
 }
 
 /* What the slot held goes where it belongs. Out of line, as is all that is not done each time. */

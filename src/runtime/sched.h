@@ -164,6 +164,7 @@ struct runtime {
     atomic_bool blocks; /* a block has been announced since the monitor's last look */
 
     _Atomic(uint64_t) foreign_unparks, foreign_started;
+    atomic_uint foreign_busy; /* calls of foreign threads that have made something runnable */
     _Atomic(uint64_t) next_ids;
     atomic_uint next_poller;
 };
