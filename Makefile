@@ -43,7 +43,7 @@ explore: $(BUILD)/build.ninja ## coroutine tests and lock-free code under EXPLOR
 	@tools/explore.sh $(BUILD) $(EXPLORE_SEEDS) $(or $(SEED_FIRST),1)
 
 .PHONY: bench
-bench: bench-proxy bench-runtime bench-offload ## all benchmarks
+bench: bench-proxy bench-runtime bench-http bench-offload bench-policy ## all benchmarks
 
 .PHONY: bench-proxy
 bench-proxy: ## weir beside HAProxy, nginx and a bare forwarder
@@ -66,6 +66,14 @@ bench-offload: ## slow work in the request, and moved to a pool
 	@$(MAKE) --no-print-directory build BUILD=build-release \
 		MESON_FLAGS="$(RELEASE_FLAGS)"
 	@bench/bench_offload --build build-release $(BENCH)
+
+.PHONY: bench-http
+bench-http: ## a ten-line HTTP server beside Go's
+	@tools/deps.sh build bench
+	@$(MAKE) --no-print-directory build BUILD=build-release \
+		MESON_FLAGS="$(RELEASE_FLAGS)"
+	@ninja -C build-release --quiet bench-http-programs
+	@bench/bench_http --build build-release $(BENCH)
 
 .PHONY: bench-policy
 bench-policy: ## what a breaker's, a limiter's decision costs, beside Go
