@@ -125,7 +125,8 @@ WEIR_API unsigned weir_workers(void);
 WEIR_API_DATA unsigned weir_checkpoint_wanted;
 WEIR_API bool weir_checkpoint_slow(void) WEIR_PARKS;
 
-/* For long computations, now and then: lets others run if the caller has run for 5 to 10 ms, and
+/* For long computations, and loops that start many coroutines, now and then: lets others run if the
+ * caller has run for 5 to 10 ms, or if hundreds wait that were started and have not run yet, and
  * tells whether its scope has ended (cancelled, or past its deadline), if late: it costs one load
  * while there is nothing to do. False outside of coroutines. */
 static inline bool weir_checkpoint(void)

@@ -27,17 +27,24 @@ static inline bool spin_trylock(struct spinlock *l)
            atomic_exchange_explicit(&l->held, 1, memory_order_acquire) == 0;
 }
 
-/* Spins briefly, then yields the thread: the holder may have been descheduled by the kernel. */
-static inline void spin_lock(struct spinlock *l)
+/* Spins briefly, then yields the thread: the holder may have been descheduled by the kernel. Out of
+ * line, since it would take registers from the function that locks. */
+static __attribute__((noinline, cold, unused)) void spin_lock_slow(struct spinlock *l)
 {
-    while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0) {
+    do {
         for (int i = 0; atomic_load_explicit(&l->held, memory_order_relaxed) != 0; i++) {
             if (i < 200)
                 spin_pause();
             else
                 sched_yield();
         }
-    }
+    } while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0);
+}
+
+static inline void spin_lock(struct spinlock *l)
+{
+    if (unlikely(atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0))
+        spin_lock_slow(l);
 }
 
 static inline void spin_unlock(struct spinlock *l)

@@ -16,8 +16,9 @@
 #include "runtime/co.h"
 
 enum {
-    BROOD_TURN = 16, /* picks from elsewhere before the newest gets its turn */
-    BROOD_STEAL = 16 /* at most so many change processors at a time */
+    BROOD_TURN = 16,  /* picks from elsewhere before the newest gets its turn */
+    BROOD_STEAL = 16, /* at most so many change processors at a time */
+    BROOD_MANY = 256  /* from here on those that start more are asked to let them run */
 };
 
 struct brood {

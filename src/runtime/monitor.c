@@ -354,7 +354,8 @@ bool weir_checkpoint_slow(void)
         return false;
     if (rt.simulated)
         co_spend(co);
-    else if (atomic_load_explicit(&co->m->p->slice_over, memory_order_relaxed))
+    else if (atomic_load_explicit(&co->m->p->slice_over, memory_order_relaxed) ||
+             brood_len(&co->m->p->q.brood) >= BROOD_MANY)
         park_yield(co);
     return atomic_load_explicit(&co->cancelled, memory_order_relaxed) ||
            co->deadline_ns <= world_now_ns(rt.world);

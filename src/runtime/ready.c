@@ -114,8 +114,11 @@ static void ready_foreign(struct co *co)
 /* What the slot held goes where it belongs. Out of line, as is all that is not done each time. */
 static NOINLINE void requeue(struct p *p, struct co *old)
 {
-    if (old->newborn)
+    if (old->newborn) {
         runq_push_newborn(&p->q, old);
+        if (unlikely(brood_len(&p->q.brood) >= BROOD_MANY))
+            monitor_want_checkpoints();
+    }
     else
         push_ring(p, old);
 }

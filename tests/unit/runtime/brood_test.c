@@ -144,9 +144,11 @@ enum {
                              */
     LEAVES = 100,
     ALIVE_MAX = 2 * LEAVES,
+    LENIENCE = 10,
 #else
     LEAVES = 10000, /* breadth first, thousands would be alive at a time */
     ALIVE_MAX = 400,
+    LENIENCE = 1,
 #endif
 };
 
@@ -197,7 +199,7 @@ static void a_tree_is_walked_in_depth(void)
     CHECK_EQ(weir_main(grow_tree, NULL, &o), 0);
 }
 
-static bool ran;
+static atomic_bool ran; /* a spare may run one beside the other when the machine is slow */
 
 static void note(void *arg)
 {
@@ -231,11 +233,35 @@ static void the_oldest_runs_among_many_that_yield(void)
     CHECK_EQ(weir_main(start_among_yielders, NULL, &o), 0);
 }
 
-static unsigned alive, most_alive;
+static atomic_uint alive;
+static unsigned most_alive;
 
 static void live_for_one_run(void *arg)
 {
     alive--;
+}
+
+static int start_and_look(void *arg)
+{
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < 100000 / SLOWER; i++) {
+            alive++;
+            CHECK_EQ(weir_scope_go(s, "short", live_for_one_run, NULL), 0);
+            most_alive = MAX(most_alive, alive);
+            weir_checkpoint();
+        }
+    }
+    CHECK_EQ(alive, 0);
+    CHECK(most_alive <= (BROOD_MANY + 2) * LENIENCE);
+    return 0;
+}
+
+static void who_starts_many_and_looks_has_few_alive(void)
+{
+    struct weir_options o = {.size = sizeof(o), .workers = 1};
+
+    most_alive = 0;
+    CHECK_EQ(weir_main(start_and_look, NULL, &o), 0);
 }
 
 static int start_and_yield(void *arg)
@@ -250,7 +276,7 @@ static int start_and_yield(void *arg)
         }
     }
     CHECK_EQ(alive, 0);
-    CHECK(most_alive <= 2 * 64);
+    CHECK(most_alive <= 2 * 64 * LENIENCE);
     return 0;
 }
 
@@ -258,6 +284,7 @@ static void who_starts_many_and_yields_has_few_alive(void)
 {
     struct weir_options o = {.size = sizeof(o), .workers = 1};
 
+    most_alive = 0;
     CHECK_EQ(weir_main(start_and_yield, NULL, &o), 0);
 }
 
@@ -270,5 +297,6 @@ static const struct test tests[] = {
     TEST(a_tree_is_walked_in_depth),
     TEST(the_oldest_runs_among_many_that_yield),
     TEST(who_starts_many_and_yields_has_few_alive),
+    TEST(who_starts_many_and_looks_has_few_alive),
 };
 RUN_TESTS(tests)
