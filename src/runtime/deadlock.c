@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/diagnose.h"
+#include "runtime/backtrace.h"
 #include "runtime/sched.h"
 
 enum { THREADS_MAX = 1024 };
@@ -108,6 +109,13 @@ static bool is_external(enum wait_reason reason)
     }
 }
 
+/* Who does not wait any more may be writing the reason of the next wait; then the claim word says so
+ * the next time, or the caller's second look does. */
+static READS_RACILY enum wait_reason reason_of(const struct co *co)
+{
+    return co->wait_reason;
+}
+
 static bool all_wait_for_each_other(void)
 {
     uint32_t used = stack_used_count(), count = 0;
@@ -119,7 +127,7 @@ static bool all_wait_for_each_other(void)
             continue;
         count++;
         if ((atomic_load_explicit(&co->claim, memory_order_acquire) & CLAIM_WAITING) == 0 ||
-            is_external(co->wait_reason))
+            is_external(reason_of(co)))
             return false;
     }
     return count > 0;
