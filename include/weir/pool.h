@@ -130,7 +130,8 @@ struct weir_pool_stats {
     uint64_t cancelled;   /* taken back before they began */
     uint64_t expired;     /* their deadline passed before they began */
     int64_t busy_ns;      /* time that workers have spent on jobs */
-    int64_t wait_mean_ns; /* from submission to start, of the jobs that began; */
+    int64_t wait_mean_ns; /* from submission to start, of jobs that began. While all workers are
+                             busy one job in eight is measured, and stands for eight. */
     int64_t wait_p50_ns;  /* percentiles are exact to an eighth of their value */
     int64_t wait_p99_ns;
     int64_t wait_max_ns;

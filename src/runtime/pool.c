@@ -13,6 +13,8 @@ enum {
     THREADS_DEFAULT = 16,
     QUEUE_DEFAULT = 1024,
     QUEUE_MAX = 1 << 24,
+    MEASURE_EVERY = 8, /* jobs, while all workers are busy */
+    ADMIT_MAX = 16,    /* places that become free before those who wait for room are let in */
 };
 
 /* Somebody who waits for room, with what is to be put there. */
@@ -55,16 +57,22 @@ static void bury_dead(struct weir_pool *p)
     p->dead = 0;
 }
 
+/* For a newcomer: nobody is overtaken. */
 static bool has_room(struct weir_pool *p)
 {
     if (queue_len(p) >= p->limit)
         bury_dead(p);
-    return queue_len(p) < p->limit;
+    return queue_len(p) < p->limit && list_empty(&p->submitters);
 }
 
-/* Lets those in who wait for room, first come first. */
+/* Lets those in who wait for room, first come first, when a few places are free: one at a time, a
+ * single submitter would park and be woken for every job. */
 void pool_admit(struct weir_pool *p, struct wakes *w)
 {
+    size_t batch = MAX(MIN(p->limit / 8, (size_t)ADMIT_MAX), (size_t)1);
+
+    if (list_empty(&p->submitters) || queue_len(p) + batch > p->limit)
+        return;
     while (!list_empty(&p->submitters) && queue_len(p) < p->limit) {
         struct submitter *s = list_entry(list_pop_front(&p->submitters), struct submitter, node);
         struct co *co = park_claim(s->ticket);
@@ -109,17 +117,29 @@ static struct pool_job job_of(const struct weir_job *j)
         .done = j->done,
         .future = j->future != NULL ? future_of(j->future) : NULL,
         .deadline_ns = j->deadline_ns,
-        .since_ns = world_now_ns(rt.world),
     };
 }
 
+/* Under the lock. While all workers are busy, what one job waits is what its neighbours wait, and
+ * reading the clock would cost as much as all the rest. */
+static void measure(struct weir_pool *p, struct pool_job *job)
+{
+    if (p->running < p->workers)
+        job->stands_for = 1;
+    else if (++p->unmeasured % MEASURE_EVERY == 0)
+        job->stands_for = MEASURE_EVERY;
+    if (job->stands_for != 0)
+        job->since_ns = world_now_ns(rt.world);
+}
+
 /* Under the lock. -EAGAIN: full; -EPIPE; -ENOMEM: nobody can run it. */
-static int accept_job(struct weir_pool *p, const struct pool_job *job, struct wakes *w)
+static int accept_job(struct weir_pool *p, struct pool_job *job, struct wakes *w)
 {
     if (p->closed)
         return -EPIPE;
     if (!has_room(p))
         return -EAGAIN;
+    measure(p, job);
     put(p, job);
     if (!pool_start_worker(p, w) && p->running == 0) {
         p->tail--;
@@ -137,6 +157,8 @@ static int wait_for_room(struct weir_pool *p, const struct pool_job *job)
     struct submitter s = {.job = *job, .ticket = park_prepare(co, WAIT_POOL, p, 0)};
     int r;
 
+    s.job.stands_for = 1;
+    s.job.since_ns = world_now_ns(rt.world);
     list_push_back(&p->submitters, &s.node);
     p->submitters_count++;
     r = park(co, NS_NEVER, &p->lock);

@@ -15,7 +15,8 @@ struct pool_job {
     void (*done)(void *arg, long result);
     struct future *future;
     int64_t deadline_ns;
-    int64_t since_ns; /* of its submission */
+    int64_t since_ns;    /* of its submission, when its wait is measured */
+    uint64_t stands_for; /* so many jobs' waits; 0: it is not */
 };
 
 struct weir_pool {
@@ -40,7 +41,11 @@ struct weir_pool {
     /* Statistics, also under the lock. */
     size_t submitters_count, queued_max;
     uint64_t submitted, completed, rejected, panicked, cancelled, expired;
-    int64_t busy_ns;
+    unsigned unmeasured;  /* submissions since the last whose wait is measured */
+    unsigned active;      /* workers that have begun: */
+    int64_t begun_sum_ns; /* the sum of the times when they did */
+    int64_t spent_ns;     /* by workers that have ended */
+    uint64_t wait_count;
     int64_t wait_sum_ns, wait_max_ns;
     uint64_t waits[WAIT_SLOTS];
 };
@@ -96,7 +101,7 @@ bool pool_start_worker(struct weir_pool *p, struct wakes *w);
 int pool_wait_idle(struct weir_pool *p, unsigned flags);
 
 /* pool_stats.c */
-void pool_record_wait(struct weir_pool *p, int64_t wait_ns);
+void pool_record_wait(struct weir_pool *p, int64_t wait_ns, uint64_t stands_for);
 void pool_register(struct weir_pool *p);
 void pool_unregister(struct weir_pool *p);
 

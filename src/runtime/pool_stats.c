@@ -48,17 +48,18 @@ static int64_t slot_end(unsigned slot)
     return (int64_t)(WAIT_STEPS + slot % WAIT_STEPS + 1) << (exponent - 3);
 }
 
-void pool_record_wait(struct weir_pool *p, int64_t wait_ns)
+void pool_record_wait(struct weir_pool *p, int64_t wait_ns, uint64_t stands_for)
 {
     wait_ns = MAX(wait_ns, 0);
-    p->waits[slot_of((uint64_t)wait_ns)]++;
-    p->wait_sum_ns += wait_ns;
+    p->waits[slot_of((uint64_t)wait_ns)] += stands_for;
+    p->wait_count += stands_for;
+    p->wait_sum_ns += wait_ns * (int64_t)stands_for;
     p->wait_max_ns = MAX(p->wait_max_ns, wait_ns);
 }
 
-static int64_t percentile(const struct weir_pool *p, uint64_t total, unsigned percent)
+static int64_t percentile(const struct weir_pool *p, unsigned percent)
 {
-    uint64_t rank = (total * percent + 99) / 100, seen = 0;
+    uint64_t rank = (p->wait_count * percent + 99) / 100, seen = 0;
 
     for (unsigned i = 0; i < WAIT_SLOTS; i++) {
         seen += p->waits[i];
@@ -71,18 +72,15 @@ static int64_t percentile(const struct weir_pool *p, uint64_t total, unsigned pe
 /* Under the lock. */
 static void add_waits(const struct weir_pool *p, struct weir_pool_stats *s)
 {
-    uint64_t total = 0;
-
     for (unsigned i = 0; i < WAIT_SLOTS; i++) {
         unsigned power = 63 - (unsigned)__builtin_clzll(((uint64_t)slot_end(i) - 1) | 1);
         unsigned bucket = power < 10 ? 0 : power - 9;
 
         s->wait_buckets[MIN(bucket, (unsigned)WEIR_POOL_WAIT_BUCKETS - 1)] += p->waits[i];
-        total += p->waits[i];
     }
-    s->wait_mean_ns = total > 0 ? p->wait_sum_ns / (int64_t)total : 0;
-    s->wait_p50_ns = percentile(p, total, 50);
-    s->wait_p99_ns = percentile(p, total, 99);
+    s->wait_mean_ns = p->wait_count > 0 ? p->wait_sum_ns / (int64_t)p->wait_count : 0;
+    s->wait_p50_ns = percentile(p, 50);
+    s->wait_p99_ns = percentile(p, 99);
     s->wait_max_ns = p->wait_max_ns;
 }
 
@@ -105,7 +103,7 @@ void weir_pool_get_stats(struct weir_pool *p, struct weir_pool_stats *ret)
     s.panicked = p->panicked;
     s.cancelled = p->cancelled;
     s.expired = p->expired;
-    s.busy_ns = p->busy_ns;
+    s.busy_ns = p->spent_ns + p->active * world_now_ns(rt.world) - p->begun_sum_ns;
     add_waits(p, &s);
     spin_unlock(&p->lock);
     memcpy(ret, &s, s.size);

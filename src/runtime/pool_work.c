@@ -28,29 +28,23 @@ bool pool_start_worker(struct weir_pool *p, struct wakes *w)
 
 /* What a worker does between two looks at the queue. */
 struct turn {
+    int64_t since_ns; /* when the worker began; 0: it is about to */
     struct pool_job job;
-    int64_t begun_ns; /* 0: it was not begun, */
-    long refusal;     /* for this reason */
+    bool begun;   /* else it was not, */
+    long refusal; /* for this reason */
     unsigned panics;
 };
 
-/* Under the lock. */
-static void account(struct weir_pool *p, const struct turn *t, int64_t now_ns)
-{
-    p->panicked += t->panics;
-    if (t->begun_ns == 0)
-        return;
-    p->completed++;
-    p->busy_ns += now_ns - t->begun_ns;
-}
-
 /* Under the lock: takes the oldest job and decides whether it is begun. */
-static void take(struct weir_pool *p, struct turn *t, int64_t now_ns)
+static void take(struct weir_pool *p, struct turn *t)
 {
     struct pool_job *job = &t->job;
+    int64_t now_ns = 0;
 
     *job = *place(p, p->head++);
-    t->begun_ns = 0;
+    if (job->stands_for != 0 || job->deadline_ns != 0)
+        now_ns = world_now_ns(rt.world);
+    t->begun = false;
     t->panics = 0;
     t->refusal = -ECANCELED;
     if (job->fn == NULL) { /* counted when it was taken back */
@@ -61,12 +55,29 @@ static void take(struct weir_pool *p, struct turn *t, int64_t now_ns)
         p->expired++;
         t->refusal = -ETIMEDOUT;
     } else {
-        t->begun_ns = now_ns;
-        pool_record_wait(p, now_ns - job->since_ns);
+        t->begun = true;
+        if (job->stands_for != 0)
+            pool_record_wait(p, now_ns - job->since_ns, job->stands_for);
     }
 }
 
-/* Under the lock: the last worker ends. */
+/* Under the lock. The clock is read when a worker begins and ends, not for every job. */
+static void begin_worker(struct weir_pool *p, struct turn *t)
+{
+    t->since_ns = world_now_ns(rt.world);
+    p->active++;
+    p->begun_sum_ns += t->since_ns;
+}
+
+static void end_worker(struct weir_pool *p, const struct turn *t)
+{
+    p->running--;
+    p->active--;
+    p->begun_sum_ns -= t->since_ns;
+    p->spent_ns += world_now_ns(rt.world) - t->since_ns;
+}
+
+/* Under the lock: the last worker has ended. */
 static void wake_drainers(struct weir_pool *p, struct wakes *w)
 {
     struct list *node;
@@ -82,19 +93,23 @@ static void wake_drainers(struct weir_pool *p, struct wakes *w)
 /* Ends one turn and begins the next. False: the worker is to end, and the pool may be gone. */
 static bool next_turn(struct weir_pool *p, struct turn *t)
 {
-    int64_t now_ns = world_now_ns(rt.world);
     struct wakes w = {NULL};
     bool go_on;
 
     spin_lock(&p->lock);
-    account(p, t, now_ns);
+    if (t->since_ns == 0)
+        begin_worker(p, t);
+    p->completed += t->begun;
+    p->panicked += t->panics;
     go_on = queue_len(p) > 0 && p->running <= p->workers;
     if (go_on) {
-        take(p, t, now_ns);
+        take(p, t);
         pool_admit(p, &w);
         pool_start_worker(p, &w);
-    } else if (--p->running == 0) {
-        wake_drainers(p, &w);
+    } else {
+        end_worker(p, t);
+        if (p->running == 0)
+            wake_drainers(p, &w);
     }
     unlock_and_wake(p, &w);
     return go_on;
@@ -173,7 +188,7 @@ static void run_job(struct weir_pool *p, struct turn *t)
     long result = t->refusal;
     bool panicked = false;
 
-    if (t->begun_ns != 0)
+    if (t->begun)
         result = run_with_deadline(p, &t->job, &panicked);
     else if (t->job.future != NULL)
         future_finish(t->job.future, result);
@@ -184,7 +199,11 @@ static void run_job(struct weir_pool *p, struct turn *t)
 static void work(void *arg)
 {
     struct weir_pool *p = arg;
-    struct turn t = {.begun_ns = 0};
+    struct turn t;
+
+    t.since_ns = 0;
+    t.begun = false;
+    t.panics = 0;
 
     while (next_turn(p, &t)) {
         run_job(p, &t);
@@ -229,7 +248,7 @@ int weir_pool_drain(struct weir_pool *p)
 /* Each in a turn of the caller, as if it were a worker. */
 size_t weir_pool_clear(struct weir_pool *p)
 {
-    struct turn t = {.refusal = -ECANCELED};
+    struct turn t = {.begun = false, .refusal = -ECANCELED};
     size_t count = 0;
     bool more = true;
 
