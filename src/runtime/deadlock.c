@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "runtime/diagnose.h"
 #include "runtime/backtrace.h"
+#include "runtime/diagnose.h"
 #include "runtime/sched.h"
 
 enum { THREADS_MAX = 1024 };
@@ -109,8 +109,8 @@ static bool is_external(enum wait_reason reason)
     }
 }
 
-/* Who does not wait any more may be writing the reason of the next wait; then the claim word says so
- * the next time, or the caller's second look does. */
+/* Who has been woken since may be writing the reason of its next wait. Then a processor has picked
+ * it, and deadlock_check() finds that out afterwards. */
 static READS_RACILY enum wait_reason reason_of(const struct co *co)
 {
     return co->wait_reason;
