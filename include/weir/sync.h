@@ -1,7 +1,7 @@
 /* Mutex, readers and writers, condition, semaphore, once, wait group: for coroutines.
  *
- * All are zero-initialised and need no destructor; one may be freed when nobody uses it. Dumps show
- * who holds what a coroutine waits for. */
+ * All are zero-initialised and need no destructor; one may be freed when no call for it is under
+ * way any more, that of an unlocker included. Dumps show who holds what a coroutine waits for. */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
 
@@ -24,10 +24,11 @@ WEIR_API void weir_mutex_unlock(struct weir_mutex *m);
  * readers that have waited go first, and then the next writer: neither starves. Not recursive, not
  * for reading either (a writer may stand between). Not cancellable. */
 struct weir_rwmutex {
+    struct weir_mutex writers_;
     uint32_t state_;
     uint32_t lock_;
-    void *waiters_[4];
-    void *owner_; /* the writer, for dumps */
+    void *waiters_[2];
+    uint64_t writer_;
 };
 
 WEIR_API void weir_rwmutex_read_lock(struct weir_rwmutex *m) WEIR_PARKS;

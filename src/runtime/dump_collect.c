@@ -128,8 +128,8 @@ static uint64_t holder_of(struct co *co, const struct snapshot *s)
 {
     static const uint8_t offsets[WAIT_REASON_MAX] = {
         [WAIT_MUTEX] = offsetof(struct weir_mutex, owner_),
-        [WAIT_RWMUTEX_READ] = offsetof(struct weir_rwmutex, owner_),
-        [WAIT_RWMUTEX_WRITE] = offsetof(struct weir_rwmutex, owner_),
+        [WAIT_RWMUTEX_READ] = offsetof(struct weir_rwmutex, writers_.owner_),
+        [WAIT_RWMUTEX_WRITE] = offsetof(struct weir_rwmutex, writers_.owner_),
         [WAIT_ONCE] = offsetof(struct weir_once, owner_),
     };
     uint8_t offset = s->reason < WAIT_REASON_MAX ? offsets[s->reason] : 0;

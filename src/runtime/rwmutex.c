@@ -1,33 +1,32 @@
 /* Readers and writers, in one word that a reader changes by one atomic addition on its way in and
- * one on its way out.
+ * one on its way out. Writers first contend for a mutex; only the one that has it keeps readers
+ * out.
  *
- * A reader that finds a writer, or somebody waiting, has counted itself already; it either sees the
- * obstacle go, and then is in, or takes its count back under the lock. Such a passing count may
- * hold up whom it is the lock's turn to let in, but never for good: whoever brings the count to
- * zero while somebody waits lets the next one in, the passing reader included. Ownership is handed
- * over; only a word of zero lets a writer take it by itself, so nobody is overtaken once there is a
- * queue. */
+ * That is the shape of Go's sync.RWMutex, and it matters: a writer that still waits for the mutex
+ * holds up nobody. When writers queued together with readers, in one order, a crowd in a tight loop
+ * fell into step: each unlocking let the next ones in, who had a turn each and then waited again.
+ *
+ * A reader that finds a writer has counted itself already; it either sees the writer gone, and then
+ * is in, or takes its count back under the lock. Such a passing count may hold up a writer that
+ * waits for the last reader, but not for good: whoever brings the count to zero then wakes it, the
+ * passing reader included. */
 #include "runtime/explore.h"
 #include "runtime/sync.h"
 
 enum {
-    WRITER = 1, /* held for writing */
-    QUEUE = 2,  /* somebody waits; changed under the lock */
-    READER = 4, /* one reader */
+    PENDING = 1, /* a writer has the mutex: it is in, or waits for the last reader */
+    QUEUE = 2,   /* readers wait for it to leave; changed under the lock */
+    READER = 4,  /* one reader */
 };
 
 struct __attribute__((may_alias)) rwmutex {
+    struct weir_mutex writers;
     atomic_uint state;
-    struct spinlock lock; /* the queues */
-    struct waitq readers, writers;
-    _Atomic(struct co *) owner;
+    struct spinlock lock; /* what follows */
+    struct waitq readers;
+    co_ticket writer; /* waits for the last reader, or 0 */
 };
 _Static_assert(sizeof(struct rwmutex) == sizeof(struct weir_rwmutex), "struct weir_rwmutex");
-
-struct writer {
-    struct waiter waiter;
-    struct co *co;
-};
 
 static struct rwmutex *rwmutex_of(struct weir_rwmutex *m)
 {
@@ -45,93 +44,63 @@ static bool change(struct rwmutex *m, unsigned *s, unsigned to)
                                                  memory_order_acquire);
 }
 
-/* Under the lock, with somebody waiting. hold: WRITER when the caller gives up holding it for
- * writing (then whatever readers are counted are passing), else 0. */
-static void admit_readers(struct rwmutex *m, unsigned hold, struct wake_list *wakes)
-{
-    unsigned s = state_of(m), count = 0, to;
-
-    for (struct waiter *w = waitq_first(&m->readers); w != NULL; w = w->next)
-        count++;
-    do {
-        to = s - hold + count * READER;
-        to = waitq_empty(&m->writers) ? to & ~(unsigned)QUEUE : to;
-    } while (!change(m, &s, to));
-    waitq_claim_all(&m->readers, wakes);
-}
-
-static void admit_writer(struct rwmutex *m, unsigned hold, struct wake_list *wakes)
-{
-    struct waiter *first = waitq_first(&m->writers);
-    struct writer *w = container_of(first, struct writer, waiter);
-    unsigned s = state_of(m), to;
-
-    do {
-        if (hold == 0 && s >= READER)
-            return; /* a passing reader, which will come here */
-        to = (s - hold) | WRITER;
-        if (first->next == NULL && waitq_empty(&m->readers))
-            to &= ~(unsigned)QUEUE;
-    } while (!change(m, &s, to));
-    waitq_remove(&m->writers, first);
-    atomic_store_explicit(&m->owner, w->co, memory_order_relaxed);
-    wake_list_add(wakes, park_claim(first->ticket));
-}
-
-/* Under the lock: lets the next one in when nobody holds it any more. */
-static void readers_have_left(struct rwmutex *m, struct wake_list *wakes)
-{
-    unsigned s = state_of(m);
-
-    if (s >= READER || (s & WRITER) != 0 || (s & QUEUE) == 0)
-        return;
-    if (!waitq_empty(&m->writers))
-        admit_writer(m, 0, wakes);
-    else
-        admit_readers(m, 0, wakes);
-}
-
 /* ---- readers ---- */
 
-static NOINLINE void read_lock_slow(struct rwmutex *m, struct co *co)
+/* Under the lock: the writer that waits, when the last reader has left; or NULL. */
+static struct co *next_writer(struct rwmutex *m)
+{
+    co_ticket ticket = m->writer;
+
+    if (ticket == 0 || state_of(m) >= READER)
+        return NULL;
+    m->writer = 0;
+    return park_claim(ticket);
+}
+
+static NOINLINE void last_reader_leaves(struct rwmutex *m)
+{
+    struct co *co;
+
+    spin_lock(&m->lock);
+    co = next_writer(m);
+    spin_unlock(&m->lock);
+    if (co != NULL)
+        park_run(co);
+}
+
+static NOINLINE void read_lock_slow(struct rwmutex *m)
 {
     struct waiter w;
-    WAKE_LIST(wakes);
-    unsigned s = state_of(m);
+    struct co *co = co_self(), *writer;
+    unsigned s;
 
-    for (unsigned i = 0; (s & (WRITER | QUEUE)) == WRITER && spin_worth(&m->owner, i); i++) {
-        spin_pause();
-        s = state_of(m);
-    }
-    if ((s & (WRITER | QUEUE)) == 0)
-        return;
+    ASSERT(co != NULL);
     spin_lock(&m->lock);
     s = state_of(m);
     do {
-        if ((s & (WRITER | QUEUE)) == 0) {
+        if ((s & PENDING) == 0) {
             spin_unlock(&m->lock);
             return;
         }
     } while (!change(m, &s, (s - READER) | QUEUE));
     w.ticket = park_prepare(co, WAIT_RWMUTEX_READ, m, PARK_SHIELDED);
-    wait_for_owner(co, &m->owner);
+    wait_for_owner(co, mutex_owner(&m->writers));
     waitq_push_last(&m->readers, &w);
-    readers_have_left(m, &wakes); /* the writers' turn: it does not wake us, see there */
-    wake_list_run(&wakes);
+    writer = next_writer(m);
+    if (writer != NULL)
+        park_run(writer);
     park(co, NS_NEVER, &m->lock);
 }
 
 void weir_rwmutex_read_lock(struct weir_rwmutex *wm)
 {
     struct rwmutex *m = rwmutex_of(wm);
-    struct co *co = co_self();
     unsigned s;
 
-    ASSERT(co != NULL);
     explore_point("read lock", m);
     s = atomic_fetch_add_explicit(&m->state, READER, memory_order_acquire);
-    if (unlikely((s & (WRITER | QUEUE)) != 0))
-        read_lock_slow(m, co);
+    if (unlikely((s & PENDING) != 0))
+        read_lock_slow(m);
 }
 
 bool weir_rwmutex_try_read_lock(struct weir_rwmutex *wm)
@@ -141,21 +110,11 @@ bool weir_rwmutex_try_read_lock(struct weir_rwmutex *wm)
 
     explore_point("try read lock", m);
     s = state_of(m);
-    while ((s & (WRITER | QUEUE)) == 0) {
+    while ((s & PENDING) == 0) {
         if (change(m, &s, s + READER))
             return true;
     }
     return false;
-}
-
-static NOINLINE void last_reader_leaves(struct rwmutex *m)
-{
-    WAKE_LIST(wakes);
-
-    spin_lock(&m->lock);
-    readers_have_left(m, &wakes);
-    spin_unlock(&m->lock);
-    wake_list_run(&wakes);
 }
 
 void weir_rwmutex_read_unlock(struct weir_rwmutex *wm)
@@ -166,45 +125,21 @@ void weir_rwmutex_read_unlock(struct weir_rwmutex *wm)
     explore_point("read unlock", m);
     s = atomic_fetch_sub_explicit(&m->state, READER, memory_order_release);
     ASSERT(s >= READER);
-    if (unlikely((s & QUEUE) != 0) && s < 2 * READER)
+    if (unlikely((s & PENDING) != 0) && s < 2 * READER)
         last_reader_leaves(m);
 }
 
 /* ---- writers ---- */
 
-static bool try_write(struct rwmutex *m, struct co *co)
+/* Waits until the readers that came before have left. */
+static NOINLINE void wait_for_readers(struct rwmutex *m, struct co *co)
 {
-    unsigned none = 0;
-
-    if (!atomic_compare_exchange_strong_explicit(&m->state, &none, WRITER, memory_order_acquire,
-                                                 memory_order_relaxed))
-        return false;
-    atomic_store_explicit(&m->owner, co, memory_order_relaxed);
-    return true;
-}
-
-static NOINLINE void lock_slow(struct rwmutex *m, struct co *co)
-{
-    struct writer w = {.co = co};
-    unsigned s;
-
-    for (unsigned i = 0; spin_worth(&m->owner, i); i++) {
-        if (state_of(m) == 0 && try_write(m, co))
-            return;
-        spin_pause();
-    }
     spin_lock(&m->lock);
-    s = state_of(m);
-    while (!change(m, &s, s == 0 ? WRITER : s | QUEUE))
-        ;
-    if (s == 0) {
+    if (state_of(m) < READER) {
         spin_unlock(&m->lock);
-        atomic_store_explicit(&m->owner, co, memory_order_relaxed);
         return;
     }
-    w.waiter.ticket = park_prepare(co, WAIT_RWMUTEX_WRITE, m, PARK_SHIELDED);
-    wait_for_owner(co, &m->owner);
-    waitq_push_last(&m->writers, &w.waiter);
+    m->writer = park_prepare(co, WAIT_RWMUTEX_WRITE, m, PARK_SHIELDED);
     park(co, NS_NEVER, &m->lock);
 }
 
@@ -215,27 +150,40 @@ void weir_rwmutex_lock(struct weir_rwmutex *wm)
 
     ASSERT(co != NULL);
     explore_point("write lock", m);
-    if (likely(try_write(m, co)))
-        return;
-    ASSERT(atomic_load_explicit(&m->owner, memory_order_relaxed) != co); /* not recursive */
-    lock_slow(m, co);
+    mutex_lock(&m->writers, co, WAIT_RWMUTEX_WRITE, m);
+    if (unlikely(atomic_fetch_or_explicit(&m->state, PENDING, memory_order_acquire) >= READER))
+        wait_for_readers(m, co);
 }
 
 bool weir_rwmutex_try_lock(struct weir_rwmutex *wm)
 {
-    explore_point("try write lock", wm);
-    return try_write(rwmutex_of(wm), co_self());
+    struct rwmutex *m = rwmutex_of(wm);
+    unsigned none = 0;
+
+    explore_point("try write lock", m);
+    if (!mutex_try_lock(&m->writers))
+        return false;
+    if (atomic_compare_exchange_strong_explicit(&m->state, &none, PENDING, memory_order_acquire,
+                                                memory_order_relaxed))
+        return true;
+    mutex_unlock(&m->writers);
+    return false;
 }
 
-static NOINLINE void unlock_slow(struct rwmutex *m)
+/* Readers have come meanwhile: all are let in. Those that are passing see that nobody is pending.
+ */
+static NOINLINE void admit_readers(struct rwmutex *m)
 {
+    unsigned s, count = 0;
     WAKE_LIST(wakes);
 
     spin_lock(&m->lock);
-    if (!waitq_empty(&m->readers))
-        admit_readers(m, WRITER, &wakes);
-    else
-        admit_writer(m, WRITER, &wakes);
+    for (struct waiter *w = waitq_first(&m->readers); w != NULL; w = w->next)
+        count++;
+    s = state_of(m);
+    while (!change(m, &s, s - PENDING - QUEUE + count * READER))
+        ;
+    waitq_claim_all(&m->readers, &wakes);
     spin_unlock(&m->lock);
     wake_list_run(&wakes);
 }
@@ -243,15 +191,13 @@ static NOINLINE void unlock_slow(struct rwmutex *m)
 void weir_rwmutex_unlock(struct weir_rwmutex *wm)
 {
     struct rwmutex *m = rwmutex_of(wm);
-    unsigned s = WRITER;
+    unsigned s = PENDING;
 
     explore_point("write unlock", m);
-    ASSERT((state_of(m) & WRITER) != 0);
-    atomic_store_explicit(&m->owner, NULL, memory_order_relaxed);
-    while ((s & QUEUE) == 0) {
-        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s - WRITER, memory_order_release,
-                                                  memory_order_relaxed))
-            return;
-    }
-    unlock_slow(m);
+    ASSERT((state_of(m) & PENDING) != 0);
+    while ((s & QUEUE) == 0 && !change(m, &s, s - PENDING))
+        ;
+    if (unlikely((s & QUEUE) != 0))
+        admit_readers(m);
+    mutex_unlock(&m->writers);
 }

@@ -35,13 +35,11 @@ static struct mutex *mutex_of(struct weir_mutex *m)
     return (struct mutex *)(void *)m;
 }
 
-bool weir_mutex_try_lock(struct weir_mutex *wm)
+bool mutex_try_lock(struct weir_mutex *wm)
 {
     struct mutex *m = mutex_of(wm);
-    unsigned s;
+    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
 
-    explore_point("try lock", m);
-    s = atomic_load_explicit(&m->state, memory_order_relaxed);
     while ((s & LOCKED) == 0) {
         if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | LOCKED, memory_order_acquire,
                                                   memory_order_relaxed)) {
@@ -50,6 +48,17 @@ bool weir_mutex_try_lock(struct weir_mutex *wm)
         }
     }
     return false;
+}
+
+bool weir_mutex_try_lock(struct weir_mutex *m)
+{
+    explore_point("try lock", m);
+    return mutex_try_lock(m);
+}
+
+_Atomic(struct co *) *mutex_owner(struct weir_mutex *m)
+{
+    return &mutex_of(m)->owner;
 }
 
 /* Under the lock: takes the mutex, or makes sure that the unlocker looks into the queue. */
@@ -79,7 +88,8 @@ static bool spin_for(struct mutex *m)
     return false;
 }
 
-static NOINLINE void lock_slow(struct mutex *m, struct co *co)
+static NOINLINE void lock_slow(struct mutex *m, struct co *co, enum wait_reason reason,
+                               const void *object)
 {
     struct mutex_waiter w = {.co = co, .since_ns = here_now_ns()};
     bool again = false;
@@ -90,7 +100,7 @@ static NOINLINE void lock_slow(struct mutex *m, struct co *co)
             spin_unlock(&m->lock);
             break;
         }
-        w.waiter.ticket = park_prepare(co, WAIT_MUTEX, m, PARK_SHIELDED);
+        w.waiter.ticket = park_prepare(co, reason, object, PARK_SHIELDED);
         wait_for_owner(co, &m->owner);
         if (again)
             waitq_push_first(&m->queue, &w.waiter);
@@ -104,41 +114,78 @@ static NOINLINE void lock_slow(struct mutex *m, struct co *co)
     atomic_store_explicit(&m->owner, co, memory_order_relaxed);
 }
 
-void weir_mutex_lock(struct weir_mutex *wm)
+static inline void lock(struct weir_mutex *wm, struct co *co, enum wait_reason reason,
+                        const void *object)
 {
     struct mutex *m = mutex_of(wm);
-    struct co *co = co_self();
     unsigned unlocked = 0;
 
-    ASSERT(co != NULL);
-    explore_point("lock", m);
     if (likely(atomic_compare_exchange_strong_explicit(
             &m->state, &unlocked, LOCKED, memory_order_acquire, memory_order_relaxed))) {
         atomic_store_explicit(&m->owner, co, memory_order_relaxed);
         return;
     }
     ASSERT(atomic_load_explicit(&m->owner, memory_order_relaxed) != co); /* not recursive */
-    lock_slow(m, co);
+    lock_slow(m, co, reason, object);
 }
 
-static NOINLINE void unlock_slow(struct mutex *m)
+void mutex_lock(struct weir_mutex *m, struct co *co, enum wait_reason reason, const void *object)
+{
+    lock(m, co, reason, object);
+}
+
+/* Tail calls out of the fast paths, which so need to save no register. */
+static NOINLINE void lock_explored(struct weir_mutex *m)
+{
+    explore_point_slow("lock", m);
+    lock(m, co_self(), WAIT_MUTEX, m);
+}
+
+void weir_mutex_lock(struct weir_mutex *m)
+{
+    struct co *co = co_self();
+
+    ASSERT(co != NULL);
+    if (unlikely(explore_active))
+        lock_explored(m);
+    else
+        lock(m, co, WAIT_MUTEX, m);
+}
+
+/* Under the lock, with the mutex given up: takes it for who has waited for too long. False:
+ * somebody was faster; then the next unlock tries again. */
+static bool take_for(struct mutex *m, struct mutex_waiter *w)
+{
+    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+
+    if (here_now_ns() - w->since_ns <= STARVING_NS)
+        return false;
+    while ((s & LOCKED) == 0) {
+        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | LOCKED, memory_order_acquire,
+                                                  memory_order_relaxed)) {
+            atomic_store_explicit(&m->owner, w->co, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The mutex has been given up and somebody waits, or did just now. */
+static NOINLINE void wake_next(struct mutex *m)
 {
     struct mutex_waiter *w;
     struct co *co;
-    bool hand;
 
     spin_lock(&m->lock);
-    ASSERT(!waitq_empty(&m->queue));
+    if (waitq_empty(&m->queue)) {
+        spin_unlock(&m->lock);
+        return;
+    }
     w = container_of(waitq_first(&m->queue), struct mutex_waiter, waiter);
     waitq_remove(&m->queue, &w->waiter);
     if (waitq_empty(&m->queue))
         atomic_fetch_and_explicit(&m->state, ~(unsigned)WAITED_FOR, memory_order_relaxed);
-    hand = here_now_ns() - w->since_ns > STARVING_NS;
-    w->handed = hand;
-    if (hand)
-        atomic_store_explicit(&m->owner, w->co, memory_order_relaxed);
-    else
-        atomic_fetch_and_explicit(&m->state, ~(unsigned)LOCKED, memory_order_release);
+    w->handed = take_for(m, w);
     co = park_claim(w->waiter.ticket);
     spin_unlock(&m->lock);
     ASSERT(co != NULL); /* shielded: nobody else can have claimed it */
@@ -148,13 +195,13 @@ static NOINLINE void unlock_slow(struct mutex *m)
 static inline void unlock(struct weir_mutex *wm)
 {
     struct mutex *m = mutex_of(wm);
-    unsigned locked = LOCKED;
+    unsigned s;
 
-    ASSERT((atomic_load_explicit(&m->state, memory_order_relaxed) & LOCKED) != 0);
     atomic_store_explicit(&m->owner, NULL, memory_order_relaxed);
-    if (unlikely(!atomic_compare_exchange_strong_explicit(
-            &m->state, &locked, 0, memory_order_release, memory_order_relaxed)))
-        unlock_slow(m);
+    s = atomic_fetch_sub_explicit(&m->state, LOCKED, memory_order_release);
+    ASSERT((s & LOCKED) != 0);
+    if (unlikely(s != LOCKED))
+        wake_next(m);
 }
 
 void mutex_unlock(struct weir_mutex *m)
@@ -162,10 +209,18 @@ void mutex_unlock(struct weir_mutex *m)
     unlock(m);
 }
 
+static NOINLINE void unlock_explored(struct weir_mutex *m)
+{
+    explore_point_slow("unlock", m);
+    unlock(m);
+}
+
 void weir_mutex_unlock(struct weir_mutex *m)
 {
-    explore_point("unlock", m);
-    unlock(m);
+    if (unlikely(explore_active))
+        unlock_explored(m);
+    else
+        unlock(m);
 }
 
 /* ---- wait group ---- */

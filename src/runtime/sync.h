@@ -29,7 +29,12 @@ static inline bool spin_worth(_Atomic(struct co *) *owner, unsigned looks)
            (atomic_load_explicit(&holder->claim, memory_order_relaxed) & CLAIM_WAITING) == 0;
 }
 
-/* sync.c: weir_mutex_unlock() between park_prepare() and park(). */
+/* sync.c: the mutex for those who are made of it. These are no scheduling points of their own (so
+ * that mutex_unlock() may stand between park_prepare() and park()), and a wait is shown as one for
+ * what its object is. */
+void mutex_lock(struct weir_mutex *m, struct co *co, enum wait_reason reason, const void *object);
+bool mutex_try_lock(struct weir_mutex *m);
 void mutex_unlock(struct weir_mutex *m);
+_Atomic(struct co *) *mutex_owner(struct weir_mutex *m);
 
 #endif
