@@ -61,9 +61,9 @@ struct weir_options {
  * coroutines still alive are then cancelled and joined. options may be NULL. Blocks the thread. One
  * runtime per process at a time. -ENOMEM, -EINVAL, -EMFILE, -EAGAIN (no threads), -EBUSY when one
  * runs already; -EDEADLK when all coroutines wait and nothing can ever wake one (weir/diagnose.h
- * says when that is found). Threads that are not of the runtime must call nothing of it any more when
- * fn returns; a call that brought that about, such as the close of a channel, may still be on its
- * way out. */
+ * says when that is found). Threads that are not of the runtime must call nothing of it any more
+ * when fn returns; a call that brought that about, such as the close of a channel, may still be on
+ * its way out. */
 WEIR_API int weir_main(int (*fn)(void *arg), void *arg, const struct weir_options *options);
 
 /* Starts fn(arg) as a coroutine that belongs to nobody; it inherits no deadline and no

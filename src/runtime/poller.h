@@ -53,8 +53,8 @@ int poll_fd_sock(const struct poll_fd *pf);
  * straight on to the read that returns 0 or the error. (Do not wait again after that.) */
 int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir) WEIR_PARKS;
 
-/* The same for a set of directions (1 << POLL_READ | 1 << POLL_WRITE): until there has been an event
- * for one of them. Returns those that had one. */
+/* The same for a set of directions (1 << POLL_READ | 1 << POLL_WRITE): until there has been an
+ * event for one of them. Returns those that had one. */
 int poll_fd_wait_any(struct poll_fd *pf, unsigned dirs) WEIR_PARKS;
 
 /* Forgets events that came before now. Only right immediately before the system call; never after

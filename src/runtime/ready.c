@@ -118,8 +118,7 @@ static NOINLINE void requeue(struct p *p, struct co *old)
         runq_push_newborn(&p->q, old);
         if (unlikely(brood_len(&p->q.brood) >= BROOD_MANY))
             monitor_want_checkpoints();
-    }
-    else
+    } else
         push_ring(p, old);
 }
 

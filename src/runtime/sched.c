@@ -2,8 +2,8 @@
  * sleep. The order and the throttling of wake-ups follow Go's findRunnable (runtime/proc.go); what
  * differs is that an idle processor sleeps in its own poller, so that there is nothing else to
  * wake. */
-#include "runtime/alarm.h"
 #include "runtime/sched.h"
+#include "runtime/alarm.h"
 
 enum {
     BUSY_POLL_NS = 500 * 1000, /* least time between polls while there is other work */
@@ -221,7 +221,7 @@ static void run_timers(struct m *m)
     do {
         set_firing(m->p, true);
         n = wheel_expire(m->p->wheel, m->p->place.now_ns, expired, EXPIRE_BATCH);
-        full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
+        full_fence();                  /* disarmed, then claimed: see poll_fd_watch() */
         for (size_t i = 0; i < n; i++) /* each on a page of its own: all misses at a time */
             __builtin_prefetch(stack_co((uint32_t)expired[i].ticket >> 8), 1);
         for (size_t i = 0; i < n; i++) {

@@ -74,8 +74,8 @@ static inline void timer_arm(struct wheel *w, struct timer *t, int64_t at_ns, ui
     timer_arm_slow(w, t, at_ns, ticket);
 }
 
-/* After it returns the timer is on no wheel. True: it was on one, and will not fire; false: a ticket
- * taken before may still be on its way. */
+/* After it returns the timer is on no wheel. True: it was on one, and will not fire; false: a
+ * ticket taken before may still be on its way. */
 bool timer_cancel(struct timer *t);
 
 /* Takes up to max timers that are due; fewer than max: there are no more. */
