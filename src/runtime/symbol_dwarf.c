@@ -25,6 +25,11 @@ static struct {
     __typeof__(&dwfl_module_addrname) module_addrname;
     __typeof__(&dwfl_module_getsrc) module_getsrc;
     __typeof__(&dwfl_lineinfo) lineinfo;
+    __typeof__(&dwfl_module_nextcu) module_nextcu;
+    __typeof__(&dwarf_haspc) haspc;
+    __typeof__(&dwarf_getsrc_die) getsrc_die;
+    __typeof__(&dwarf_linesrc) linesrc;
+    __typeof__(&dwarf_lineno) lineno;
 } dw;
 
 static Dwfl_Callbacks callbacks;
@@ -46,6 +51,11 @@ static bool load(void)
         {"dwfl_module_addrname", &dw.module_addrname},
         {"dwfl_module_getsrc", &dw.module_getsrc},
         {"dwfl_lineinfo", &dw.lineinfo},
+        {"dwfl_module_nextcu", &dw.module_nextcu},
+        {"dwarf_haspc", &dw.haspc},
+        {"dwarf_getsrc_die", &dw.getsrc_die},
+        {"dwarf_linesrc", &dw.linesrc},
+        {"dwarf_lineno", &dw.lineno},
         {"dwfl_linux_proc_find_elf", &callbacks.find_elf},
         /* Of the two there are the one that never asks a server. */
         {"dwfl_build_id_find_debuginfo", &callbacks.find_debuginfo},
@@ -85,6 +95,24 @@ static bool ready(void)
     return dwfl != NULL;
 }
 
+/* Without the table from addresses to compilation units, which clang does not write. */
+static const char *search_units(Dwfl_Module *module, uintptr_t pc, int *ret_number)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die *unit = NULL;
+    Dwarf_Line *line;
+
+    do {
+        unit = dw.module_nextcu(module, unit, &bias);
+        if (unit == NULL)
+            return NULL;
+    } while (dw.haspc(unit, pc - bias) != 1);
+    line = dw.getsrc_die(unit, pc - bias);
+    if (line == NULL || dw.lineno(line, ret_number) != 0)
+        return NULL;
+    return dw.linesrc(line, NULL, NULL);
+}
+
 bool symbol_dwarf_find(uintptr_t pc, struct symbol *ret)
 {
     Dwfl_Module *module;
@@ -103,7 +131,8 @@ bool symbol_dwarf_find(uintptr_t pc, struct symbol *ret)
     if (text != NULL)
         snprintf(ret->function, sizeof(ret->function), "%s", text);
     line = dw.module_getsrc(module, pc);
-    text = line != NULL ? dw.lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
+    text = line != NULL ? dw.lineinfo(line, NULL, &number, NULL, NULL, NULL)
+                        : search_units(module, pc, &number);
     if (text == NULL || number <= 0)
         return false;
     snprintf(ret->file, sizeof(ret->file), "%s", text);
