@@ -35,7 +35,7 @@ def frame_of(arguments, source):
 
 
 def write(report, text, directory, kind):
-    """Writes both forms; returns a line that says where."""
+    """Writes both forms, named for the kind of benchmark; returns a line that says where."""
     os.makedirs(directory, exist_ok=True)
     stamp = re.sub(r"[^0-9]", "", report["date"])[:14]
     stem = os.path.join(directory, f"{kind}-{stamp}-{report['commit']}")

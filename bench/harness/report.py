@@ -1,6 +1,5 @@
-"""Medians, the budgets, and the report as text and as JSON."""
+"""Medians, the budgets, and the report as text."""
 
-import json
 import os
 import platform
 import re
@@ -144,13 +143,10 @@ def machine():
 
 
 def text_report(report, titles):
-    head = report["machine"]
     lines = [
-        f"weir proxy benchmark, {report['date']}, commit {report['commit']}",
-        f"{head['cpu']}, {head['cores']} cores, Linux {head['kernel']}, "
-        f"load average {head['load_before']:.2f} at the start",
+        f"weir proxy benchmark, {report['heading']}",
         *(f"{titles[name]}: {version}" for name, version in report["versions"].items()),
-        f"{report['rounds']} rounds by turns; {report['setting']}",
+        report["setting"],
         f"system calls counted with {report['syscall_method']}",
     ]
     if report.get("half_rate"):
@@ -158,16 +154,3 @@ def text_report(report, titles):
     tables = [results_table(report["subjects"], titles), calls_table(report["subjects"], titles),
               budget_table(report["budgets"]) if report["budgets"] else ""]
     return "\n\n".join(["\n".join(lines), *filter(None, tables)]) + "\n"
-
-
-def write_report(report, text, directory):
-    """Writes both forms; returns their common path without the endings."""
-    os.makedirs(directory, exist_ok=True)
-    stamp = re.sub(r"[^0-9]", "", report["date"])[:14]
-    stem = os.path.join(directory, f"proxy-{stamp}-{report['commit']}")
-    with open(f"{stem}.json", "w") as out:
-        json.dump(report, out, indent=1)
-        out.write("\n")
-    with open(f"{stem}.txt", "w") as out:
-        out.write(text)
-    return stem

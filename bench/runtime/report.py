@@ -1,10 +1,6 @@
 """The runtime benchmark's table, budgets and report."""
 
-import json
-import os
-import re
-
-from harness.report import machine, ratio, summary, table
+from harness.report import ratio, summary, table
 
 from .rows import LIMITS, RATIOS, ROWS, SPEED_UPS
 
@@ -146,30 +142,11 @@ def make(results, titles, tests, frame):
     summaries = summarise(rounds)
     budgets = check_budgets(rounds, summaries, tests)
     report = {**frame, "subjects": summaries, "budgets": budgets}
-    head = frame["machine"]
     lines = [
-        f"weir runtime benchmark, {frame['date']}, commit {frame['commit']}",
-        f"{head['cpu']}, {head['cores']} cores, Linux {head['kernel']}, "
-        f"load average {head['load_before']:.2f} at the start",
+        f"weir runtime benchmark, {frame['heading']}",
         *(f"{titles[name]}: {version}" for name, version in frame["versions"].items()),
-        f"{frame['rounds']} rounds by turns; one worker: processor time, two: time by the clock",
+        "one worker: processor time, two: time by the clock",
     ]
     text = "\n\n".join(["\n".join(lines), result_table(rounds, summaries, titles),
                         *([budget_table(budgets)] if budgets else [])]) + "\n"
     return report, text
-
-
-def write(report, text, directory):
-    """Writes both forms; returns their common path without the endings."""
-    os.makedirs(directory, exist_ok=True)
-    stamp = re.sub(r"[^0-9]", "", report["date"])[:14]
-    stem = os.path.join(directory, f"runtime-{stamp}-{report['commit']}")
-    with open(f"{stem}.json", "w") as out:
-        json.dump(report, out, indent=1)
-        out.write("\n")
-    with open(f"{stem}.txt", "w") as out:
-        out.write(text)
-    return stem
-
-
-__all__ = ["check_budgets", "machine", "make", "write"]
