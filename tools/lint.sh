@@ -19,6 +19,6 @@ printf '%s\n' $sources | xargs -P 2 -n 8 clang-tidy -p build --quiet >"$log" 2>&
     exit 1
 }
 echo "cppcheck"
-cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -D__GNUC__ -D__x86_64__ \
+cppcheck -j 2 --quiet --error-exitcode=1 --inline-suppr --std=c11 -D__GNUC__ -D__x86_64__ \
     --suppressions-list=tools/cppcheck.txt -Iinclude -Isrc src
 echo "lint: clean"

@@ -44,34 +44,39 @@ static void free_connection(struct connection *c)
 
 static void free_all(struct list *connections)
 {
-    list_for_each_safe (node, connections)
+    struct list *node;
+
+    while ((node = list_pop_front(connections)) != NULL)
         free_connection(list_entry(node, struct connection, node));
 }
 
-/* Moves from the client's list what is not to be kept any longer. */
-static void drop_old(struct weir_http_client *client, int64_t now_ns, struct list *ret_dropped)
+/* Closes what is not to be kept any longer. */
+static void drop_old(struct weir_http_client *client)
 {
-    list_for_each_safe (node, &client->kept) {
-        struct connection *c = list_entry(node, struct connection, node);
-
-        if (client->count <= KEPT_MAX && now_ns - c->since_ns < KEPT_NS &&
-            !stream_hung_up(c->http.stream))
-            continue;
-        list_remove(node);
-        list_push_back(ret_dropped, node);
-        client->count--;
-    }
-}
-
-static struct connection *take_kept(struct weir_http_client *client, const char *address)
-{
-    struct connection *found = NULL;
     int64_t now_ns = weir_now();
     struct list dropped;
 
     list_init(&dropped);
     spin_lock(&client->lock);
-    drop_old(client, now_ns, &dropped);
+    list_for_each_safe (node, &client->kept) {
+        struct connection *c = list_entry(node, struct connection, node);
+
+        if (now_ns - c->since_ns < KEPT_NS && !stream_hung_up(c->http.stream))
+            continue;
+        list_remove(node);
+        list_push_back(&dropped, node);
+        client->count--;
+    }
+    spin_unlock(&client->lock);
+    free_all(&dropped);
+}
+
+static struct connection *take_kept(struct weir_http_client *client, const char *address)
+{
+    struct connection *found = NULL;
+
+    drop_old(client);
+    spin_lock(&client->lock);
     list_for_each (node, &client->kept) {
         struct connection *c = list_entry(node, struct connection, node);
 
@@ -83,28 +88,25 @@ static struct connection *take_kept(struct weir_http_client *client, const char 
         }
     }
     spin_unlock(&client->lock);
-    free_all(&dropped);
     return found;
 }
 
+/* The oldest makes room. */
 static void keep(struct weir_http_client *client, struct connection *c)
 {
-    struct list dropped;
+    struct list *oldest = NULL;
 
-    list_init(&dropped);
     c->since_ns = weir_now();
     spin_lock(&client->lock);
     list_push_front(&client->kept, &c->node);
-    client->count++;
-    if (client->count > KEPT_MAX) {
-        struct list *oldest = client->kept.prev;
-
+    if (++client->count > KEPT_MAX) {
+        oldest = client->kept.prev;
         list_remove(oldest);
-        list_push_back(&dropped, oldest);
         client->count--;
     }
     spin_unlock(&client->lock);
-    free_all(&dropped);
+    if (oldest != NULL)
+        free_connection(list_entry(oldest, struct connection, node));
 }
 
 static int connect_to(const char *address, struct connection **ret)

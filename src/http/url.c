@@ -5,15 +5,6 @@
 
 #define SCHEME "http://"
 
-static size_t length_until(struct str s, const char *stops)
-{
-    size_t len = 0;
-
-    while (len < s.len && strchr(stops, s.ptr[len]) == NULL)
-        len++;
-    return len;
-}
-
 /* What a request line can carry: visible ASCII. */
 static bool target_valid(struct str s)
 {
@@ -26,22 +17,22 @@ static bool target_valid(struct str s)
 
 static bool has_port(struct str authority)
 {
-    ssize_t end = authority.ptr[0] == '[' ? str_find(authority, ']') : 0;
+    const char *host_end = memrchr(authority.ptr, ']', authority.len); /* of an IPv6 address */
+    const char *colon = memrchr(authority.ptr, ':', authority.len);
 
-    return str_find(str_n(authority.ptr + end, authority.len - (size_t)end), ':') >= 0;
+    return colon != NULL && (host_end == NULL || colon > host_end);
 }
 
 int url_parse(const char *text, struct url *ret)
 {
-    struct str rest = str_of(text);
     struct buf address = buf_on(ret->address, sizeof(ret->address));
 
-    if (!str_eq_nocase(str_n(rest.ptr, MIN(rest.len, sizeof(SCHEME) - 1)), STR(SCHEME)))
-        return strstr(rest.ptr, "://") != NULL ? -EPROTONOSUPPORT : -EINVAL;
-    rest = str_n(rest.ptr + sizeof(SCHEME) - 1, rest.len - (sizeof(SCHEME) - 1));
-    ret->authority = str_n(rest.ptr, length_until(rest, "/?#"));
-    rest = str_n(rest.ptr + ret->authority.len, rest.len - ret->authority.len);
-    ret->target = str_n(rest.ptr, length_until(rest, "#"));
+    if (strncasecmp(text, SCHEME, strlen(SCHEME)) != 0)
+        return strstr(text, "://") != NULL ? -EPROTONOSUPPORT : -EINVAL;
+    text += strlen(SCHEME);
+    ret->authority = str_n(text, strcspn(text, "/?#"));
+    text += ret->authority.len;
+    ret->target = str_n(text, strcspn(text, "#"));
     if (!h1_authority_valid(ret->authority, false) || !target_valid(ret->target))
         return -EINVAL;
     buf_puts(&address, ret->authority);

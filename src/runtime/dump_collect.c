@@ -94,6 +94,7 @@ static bool is_off_its_stack(uint64_t claim)
 
 static void snapshot(struct co *co, bool stacks, struct snapshot *s)
 {
+    ASSERT(co != NULL);
     *s = (struct snapshot){0};
     if (co == co_self()) {
         read_fields(co, s);

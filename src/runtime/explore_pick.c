@@ -124,6 +124,7 @@ size_t explore_pick(struct candidate *list, size_t n)
     size_t i;
 
     if (kind == CHOICE_YIELD) {
+        ASSERT(explore.current != NULL);
         struct explore_co *notes = notes_on(explore.current);
 
         yielded_step = notes->yielded_step;
