@@ -1,11 +1,21 @@
-/* The one place that assembles chains, and says why in this order. From the outside in:
+/* The one place that assembles chains, and says why in this order. Every kind of filter has a rank;
+ * a chain runs from the first rank to the last, and within one rank in the order of the
+ * configuration, default-filters before the route's own. From the outside in:
  *
  *     prepare_request   first, so that what a client lists in Connection is gone before filters add
  *                       fields that must stay, and filters see the fields that weir makes
- *     the route's own   in the order of the configuration, default-filters before them; as each
- *                       wraps the next, the response passes them in reverse
+ *     fallback          outside all that may refuse or fail: it answers in their place
+ *     cache             an answer that is at hand costs nobody's share of anything below
+ *     size              refuses for what the request is, before anything is counted for it
+ *     shed              the overloaded gateway refuses before it spends anything
+ *     rate limit        before the bulkhead: what is refused here must not wait there for a place
+ *     bulkhead          around the breaker and all attempts of the request
+ *     circuit breaker   of the route: counts what the client would get, once per request
+ *     plain             the route's own that change messages; as each wraps the next, the response
+ *                       passes them in reverse
  *     retry             inside them: an attempt must not see its path rewritten twice
- *     forward           inside retry: each attempt picks its endpoint and has its own deadlines
+ *     forward           inside retry: each attempt picks its endpoint, asks that endpoint's
+ * breaker, and has its own deadlines
  *
  * Where no upstream is, an answer takes the place of the last two. */
 #include "gateway/chain_build.h"
@@ -13,20 +23,35 @@
 #include "gateway/filters/filters.h"
 #include "http/message.h"
 
-static filter_fn *const filter_of[FILTER_MAX] = {
-    [FILTER_STRIP_PREFIX] = strip_prefix,
-    [FILTER_PREFIX_PATH] = prefix_path,
-    [FILTER_SET_PATH] = set_path,
-    [FILTER_REWRITE_PATH] = rewrite_path,
-    [FILTER_ADD_REQUEST_HEADER] = add_request_header,
-    [FILTER_SET_REQUEST_HEADER] = set_request_header,
-    [FILTER_REMOVE_REQUEST_HEADER] = remove_request_header,
-    [FILTER_ADD_RESPONSE_HEADER] = add_response_header,
-    [FILTER_SET_RESPONSE_HEADER] = set_response_header,
-    [FILTER_REMOVE_RESPONSE_HEADER] = remove_response_header,
-    [FILTER_SET_STATUS] = set_status,
-    [FILTER_REDIRECT_TO] = redirect_to,
-    [FILTER_PRESERVE_HOST_HEADER] = preserve_host_header,
+enum rank {
+    RANK_FALLBACK,
+    RANK_CACHE,
+    RANK_SIZE,
+    RANK_SHED,
+    RANK_RATE_LIMIT,
+    RANK_BULKHEAD,
+    RANK_CIRCUIT_BREAKER,
+    RANK_PLAIN,
+    RANK_MAX,
+};
+
+static const struct {
+    filter_fn *run;
+    enum rank rank;
+} kinds[FILTER_MAX] = {
+    [FILTER_STRIP_PREFIX] = {strip_prefix, RANK_PLAIN},
+    [FILTER_PREFIX_PATH] = {prefix_path, RANK_PLAIN},
+    [FILTER_SET_PATH] = {set_path, RANK_PLAIN},
+    [FILTER_REWRITE_PATH] = {rewrite_path, RANK_PLAIN},
+    [FILTER_ADD_REQUEST_HEADER] = {add_request_header, RANK_PLAIN},
+    [FILTER_SET_REQUEST_HEADER] = {set_request_header, RANK_PLAIN},
+    [FILTER_REMOVE_REQUEST_HEADER] = {remove_request_header, RANK_PLAIN},
+    [FILTER_ADD_RESPONSE_HEADER] = {add_response_header, RANK_PLAIN},
+    [FILTER_SET_RESPONSE_HEADER] = {set_response_header, RANK_PLAIN},
+    [FILTER_REMOVE_RESPONSE_HEADER] = {remove_response_header, RANK_PLAIN},
+    [FILTER_SET_STATUS] = {set_status, RANK_PLAIN},
+    [FILTER_REDIRECT_TO] = {redirect_to, RANK_PLAIN},
+    [FILTER_PRESERVE_HOST_HEADER] = {preserve_host_header, RANK_PLAIN},
 };
 
 const struct chain *chain_no_route(void)
@@ -132,6 +157,25 @@ static filter_fn *end_without_upstream(const struct config_route *r)
     return destination_not_found;
 }
 
+/* Appends the route's filters of one rank to the chain. */
+static int add_rank(struct chain *chain, size_t *n, enum rank rank, const struct config_route *r,
+                    const struct route_match *match, struct arena *a, const char **ret_message)
+{
+    for (uint32_t i = 0; i < r->filter_count; i++) {
+        const struct config_filter *f = &r->filters[i];
+        const struct filter_settings *s;
+        int rc;
+
+        if (kinds[f->kind].rank != rank)
+            continue;
+        rc = make_settings(f, match, a, &s, ret_message);
+        if (rc < 0)
+            return rc;
+        chain[(*n)++] = (struct chain){kinds[f->kind].run, s};
+    }
+    return 0;
+}
+
 int chain_build(const struct config_route *r, const struct route_match *match, struct arena *a,
                 const struct chain **ret, const char **ret_message)
 {
@@ -141,13 +185,11 @@ int chain_build(const struct config_route *r, const struct route_match *match, s
     if (chain == NULL)
         return -ENOMEM;
     chain[n++] = (struct chain){prepare_request, NULL};
-    for (uint32_t i = 0; i < r->filter_count; i++) {
-        const struct filter_settings *s;
-        int rc = make_settings(&r->filters[i], match, a, &s, ret_message);
+    for (enum rank rank = 0; rank < RANK_MAX; rank++) {
+        int rc = add_rank(chain, &n, rank, r, match, a, ret_message);
 
         if (rc < 0)
             return rc;
-        chain[n++] = (struct chain){filter_of[r->filters[i].kind], s};
     }
     if (r->uri_kind == URI_NONE) {
         chain[n++] = (struct chain){end_without_upstream(r), NULL};
