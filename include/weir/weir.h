@@ -20,6 +20,7 @@
 #include <weir/runtime.h>
 #include <weir/scope.h>
 #include <weir/select.h>
+#include <weir/shed.h>
 #include <weir/signal.h>
 #include <weir/sync.h>
 #include <weir/throttle.h>
