@@ -38,6 +38,7 @@ enum rank {
 static const struct {
     filter_fn *run;
     enum rank rank;
+    filter_make_fn *make; /* NULL: the filter needs no more than every one has */
 } kinds[FILTER_MAX] = {
     [FILTER_STRIP_PREFIX] = {strip_prefix, RANK_PLAIN},
     [FILTER_PREFIX_PATH] = {prefix_path, RANK_PLAIN},
@@ -127,22 +128,40 @@ static const char *check(const struct config_filter *f)
     }
 }
 
-static int make_settings(const struct config_filter *f, const struct route_match *match,
-                         struct arena *a, const struct filter_settings **ret,
-                         const char **ret_message)
+struct str filter_policy_id(const struct filter_maker *m, const struct config_filter *f)
 {
-    struct filter_settings *s = arena_zalloc(a, sizeof(*s));
+    struct str name = STR("");
+    unsigned number = 1;
+
+    for (const struct config_filter *g = m->route->filters; g < f; g++)
+        number += g->kind == f->kind;
+    if (number > 1) {
+        char *digits = arena_printf(m->arena, "%u", number);
+
+        if (digits == NULL)
+            return STR_NULL;
+        name = str_of(digits);
+    }
+    return policy_id(m->arena, m->route->id, config_filter_text(f->kind), name);
+}
+
+static int make_settings(const struct filter_maker *m, const struct config_filter *f,
+                         const struct filter_settings **ret, const char **ret_message)
+{
+    struct filter_settings *s = arena_zalloc(m->arena, sizeof(*s));
     const char *why = check(f);
     int rc;
 
     if (s == NULL)
         return -ENOMEM;
     s->config = f;
-    rc = why != NULL ? -EINVAL : template_compile(f->value, match, a, &s->value);
+    rc = why != NULL ? -EINVAL : template_compile(f->value, m->match, m->arena, &s->value);
     if (rc == 0 && f->kind == FILTER_REWRITE_PATH)
-        rc = replacement_compile(f->regex->code, f->value, a, &s->replacement, &why);
+        rc = replacement_compile(f->regex->code, f->value, m->arena, &s->replacement, &why);
+    if (rc == 0 && kinds[f->kind].make != NULL)
+        rc = kinds[f->kind].make(m, s, &why);
     if (rc == -EINVAL)
-        *ret_message = arena_printf(a, "filter " STR_FMT ": %s", STR_ARG(f->text), why);
+        *ret_message = arena_printf(m->arena, "filter " STR_FMT ": %s", STR_ARG(f->text), why);
     *ret = s;
     return rc;
 }
@@ -158,17 +177,17 @@ static filter_fn *end_without_upstream(const struct config_route *r)
 }
 
 /* Appends the route's filters of one rank to the chain. */
-static int add_rank(struct chain *chain, size_t *n, enum rank rank, const struct config_route *r,
-                    const struct route_match *match, struct arena *a, const char **ret_message)
+static int add_rank(const struct filter_maker *m, enum rank rank, struct chain *chain, size_t *n,
+                    const char **ret_message)
 {
-    for (uint32_t i = 0; i < r->filter_count; i++) {
-        const struct config_filter *f = &r->filters[i];
+    for (uint32_t i = 0; i < m->route->filter_count; i++) {
+        const struct config_filter *f = &m->route->filters[i];
         const struct filter_settings *s;
         int rc;
 
         if (kinds[f->kind].rank != rank)
             continue;
-        rc = make_settings(f, match, a, &s, ret_message);
+        rc = make_settings(m, f, &s, ret_message);
         if (rc < 0)
             return rc;
         chain[(*n)++] = (struct chain){kinds[f->kind].run, s};
@@ -176,17 +195,17 @@ static int add_rank(struct chain *chain, size_t *n, enum rank rank, const struct
     return 0;
 }
 
-int chain_build(const struct config_route *r, const struct route_match *match, struct arena *a,
-                const struct chain **ret, const char **ret_message)
+int chain_build(const struct filter_maker *m, const struct chain **ret, const char **ret_message)
 {
-    struct chain *chain = arena_alloc(a, (r->filter_count + 3) * sizeof(*chain));
+    const struct config_route *r = m->route;
+    struct chain *chain = arena_alloc(m->arena, (r->filter_count + 3) * sizeof(*chain));
     size_t n = 0;
 
     if (chain == NULL)
         return -ENOMEM;
     chain[n++] = (struct chain){prepare_request, NULL};
     for (enum rank rank = 0; rank < RANK_MAX; rank++) {
-        int rc = add_rank(chain, &n, rank, r, match, a, ret_message);
+        int rc = add_rank(m, rank, chain, &n, ret_message);
 
         if (rc < 0)
             return rc;

@@ -44,6 +44,7 @@ int gateway_new(struct gateway **ret)
     g->pseudonym_number = (uint32_t)runtime_random();
     workspaces_init(&g->workspaces);
     upstream_registry_init(&g->upstreams);
+    policies_init(&g->policies, g->upstreams.hash_key);
     for (unsigned i = 0; i < CONN_SHARDS; i++)
         list_init(&g->conn_shards[i].conns);
     list_init(&g->listenings);
@@ -184,6 +185,8 @@ static void replace_generation(struct gateway *g, struct generation *next)
 {
     struct pin old = generation_pin(g);
 
+    if (next != NULL)
+        policy_uses_publish(&next->policies);
     generation_publish(g, next);
     if (old.generation != NULL)
         stop_orphans(old.generation, next);
@@ -299,6 +302,7 @@ void gateway_free(struct gateway *g)
            weir_sleep(pause_ns) == 0)
         ;
     upstream_registry_done(&g->upstreams);
+    policies_done(&g->policies);
     workspaces_done(&g->workspaces);
     put_metrics(g);
     free(g);

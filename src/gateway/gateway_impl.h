@@ -9,6 +9,7 @@
 #include "gateway/generation.h"
 #include "gateway/health_checker.h"
 #include "gateway/listening.h"
+#include "gateway/policies.h"
 #include "gateway/workspace.h"
 
 struct gateway {
@@ -31,6 +32,7 @@ struct gateway {
     } pin_locks[PIN_SHARDS];
     struct conn_shard conn_shards[CONN_SHARDS];
     struct upstream_registry upstreams;
+    struct policies policies;
 
     /* -- gateway_apply() and gateway_stop(), one at a time -- */
     struct weir_mutex apply_mutex;

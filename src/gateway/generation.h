@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "gateway/chain.h"
 #include "gateway/cidr.h"
+#include "gateway/policies.h"
 #include "gateway/route_index.h"
 #include "gateway/upstream.h"
 #include "http/h1.h"
@@ -45,6 +46,7 @@ struct generation {
     uint32_t trusted_count;
     struct str via; /* "1.1 weir-1f2e3d4c", what Via says */
     struct str pseudonym;
+    struct policy_uses policies;
     struct arena arena;
 
     /* Pins, one count per shard; while it is published each shard holds one more. When a shard

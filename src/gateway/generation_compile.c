@@ -86,6 +86,7 @@ static int compile_route(struct compiler *c, const struct config_route *r, struc
                          struct route_match *match)
 {
     struct generation *gen = c->gen;
+    const struct filter_maker maker = {r, match, &gen->arena, &gen->policies};
     const char *message = "";
     int rc = compile_predicates(c, r, match);
 
@@ -96,7 +97,7 @@ static int compile_route(struct compiler *c, const struct config_route *r, struc
     if (r->uri_kind != URI_NONE)
         route->upstream = &gen->upstreams[r->upstream];
     get_route_metrics(&route->metrics, r->id);
-    rc = chain_build(r, match, &gen->arena, &route->chain, &message);
+    rc = chain_build(&maker, &route->chain, &message);
     return rc < 0 ? fail(c, rc, "route", r->id, message) : 0;
 }
 
@@ -181,6 +182,7 @@ int generation_compile(struct gateway *g, struct config *config, struct generati
     gen->gateway = g;
     gen->config = config_ref(config);
     arena_init(&gen->arena, NULL, 0, SIZE_MAX);
+    gen->policies = (struct policy_uses){.registry = &g->policies, .arena = &gen->arena};
     atomic_fetch_add_explicit(&g->generations_live, 1, memory_order_relaxed);
     rc = compile_limits(&c);
     if (rc == 0)
@@ -209,6 +211,7 @@ void generation_free(struct generation *gen)
     put_route_metrics(&gen->no_route.metrics);
     for (uint32_t i = 0; i < gen->upstream_count; i++)
         upstream_drop(&g->upstreams, &gen->upstreams[i]);
+    policy_uses_drop(&gen->policies);
     config_unref(gen->config);
     arena_done(&gen->arena);
     free(gen);

@@ -5,14 +5,34 @@
 
 #include "config/config.h"
 #include "gateway/chain.h"
+#include "gateway/policies.h"
 #include "gateway/replacement.h"
+#include "gateway/route_index.h"
 #include "gateway/template.h"
 
 struct filter_settings {
     const struct config_filter *config;
     struct template value;
     struct replacement replacement; /* RewritePath */
+    struct policy *policy;          /* of filters with a state that outlives the generation */
+    const void *own;                /* what else the filter's maker has made */
 };
+
+/* What the filters of a route are made with. */
+struct filter_maker {
+    const struct config_route *route;
+    const struct route_match *match;
+    struct arena *arena;      /* the generation's */
+    struct policy_uses *uses; /* the policies that the generation uses */
+};
+
+/* Completes s, whose config is set. -ENOMEM; -EINVAL with *ret_why (in the arena or static). */
+typedef int filter_make_fn(const struct filter_maker *m, struct filter_settings *s,
+                           const char **ret_why);
+
+/* The id of the filter's policy: route and name of the filter, with a number when the route has
+ * several of them. */
+struct str filter_policy_id(const struct filter_maker *m, const struct config_filter *f);
 
 /* Always in the chain (chain_build.c says where and why). */
 filter_fn prepare_request; /* what a proxy must change in every request */
