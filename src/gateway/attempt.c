@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/hash_key.h"
 #include "runtime/here.h"
 
 static struct access_attempt *last_record(struct exchange *x)
@@ -46,49 +47,13 @@ bool attempt_others(struct exchange *x)
     return false;
 }
 
-/* The value of "name=" in a list whose parts are separated by sep, or STR_NULL. */
-static struct str value_in(struct str list, char sep, struct str name)
-{
-    struct str part;
-
-    while (list.ptr != NULL && str_split(&list, sep, &part)) {
-        ssize_t eq;
-
-        part = str_trim(part);
-        eq = str_find(part, '=');
-        if (eq >= 0 && str_eq(str_n(part.ptr, (size_t)eq), name))
-            return str_n(part.ptr + eq + 1, part.len - (size_t)eq - 1);
-    }
-    return STR_NULL;
-}
-
+/* A request without a key may go anywhere. */
 static uint64_t hash_of(struct exchange *x)
 {
-    const struct config_upstream *c = x->route->upstream->config;
-    const struct addr *peer = stream_peer(x->reader->stream);
-    struct http_field *f;
+    const struct hash_input in = {&x->request, x->path, x->query, stream_peer(x->reader->stream)};
+    struct str key = hash_key(x->route->upstream->config, &in);
 
-    switch (c->hash_on) {
-    case HASH_HEADER:
-        f = http_head_find(&x->request, c->hash_name);
-        return f != NULL ? balancer_hash(http_field_value(f)) : runtime_random();
-    case HASH_COOKIE:
-        f = http_head_find_id(&x->request, HTTP_F_COOKIE);
-        if (f == NULL)
-            return runtime_random();
-        return balancer_hash(value_in(http_field_value(f), ';', c->hash_name));
-    case HASH_QUERY:
-        return balancer_hash(value_in(x->query, '&', c->hash_name));
-    case HASH_PATH:
-        return balancer_hash(x->path);
-    default:
-        break;
-    }
-    if (peer->sa.sa_family == AF_INET)
-        return balancer_hash(str_n((const char *)&peer->in.sin_addr, 4));
-    if (peer->sa.sa_family == AF_INET6)
-        return balancer_hash(str_n((const char *)&peer->in6.sin6_addr, 16));
-    return balancer_hash(STR("unix"));
+    return key.ptr != NULL ? balancer_hash(key) : runtime_random();
 }
 
 static struct endpoint *pick(struct exchange *x)

@@ -1,7 +1,7 @@
 /* The first steps of an exchange: its head, what is refused at the door, and its route. */
 #include "base/duration.h"
+#include "gateway/admit.h"
 #include "gateway/gateway_impl.h"
-#include "gateway/path.h"
 #include "gateway/serve.h"
 #include "runtime/here.h"
 
@@ -135,63 +135,6 @@ int exchange_read_head(struct exchange *x, struct serving *s)
     return 0;
 }
 
-/* The host in lower case and without port; a dot at its end means the same host. */
-static int split_authority(struct exchange *x)
-{
-    struct str a = x->request.authority;
-    const char *colon = a.len != 0 ? memrchr(a.ptr, ':', a.len) : NULL;
-    uint64_t port;
-    char *lower;
-
-    x->port = 80;
-    if (colon != NULL && memchr(colon, ']', (size_t)(a.ptr + a.len - colon)) == NULL) {
-        if (str_to_u64(str_n(colon + 1, (size_t)(a.ptr + a.len - colon - 1)), 65535, &port) == 0)
-            x->port = (uint16_t)port;
-        a.len = (size_t)(colon - a.ptr);
-    }
-    if (a.len > 1 && a.ptr[a.len - 1] == '.')
-        a.len--;
-    lower = arena_alloc(&x->arena, a.len);
-    if (lower == NULL)
-        return -ENOMEM;
-    str_lower(a, lower);
-    x->host = str_n(lower, a.len);
-    return 0;
-}
-
-static int refuse_and_close(struct exchange *x, enum cause cause, const char *why)
-{
-    x->close = true;
-    exchange_refuse(x, cause, "%s", why);
-    return -EINVAL;
-}
-
-/* What is not for routes to decide. */
-static int admit(struct exchange *x)
-{
-    uint64_t body_max = x->generation->config->limits.body_bytes;
-    int rc;
-
-    if (unlikely(x->request.method == HTTP_CONNECT || x->request.method == HTTP_TRACE))
-        return refuse_and_close(x, CAUSE_METHOD_NOT_ALLOWED, "this method is not forwarded");
-    if (unlikely(str_eq(x->request.path, STR("*")))) {
-        exchange_answer(x, 204, STR(""));
-        return -EINVAL;
-    }
-    if (body_max != 0 && x->request.body == HTTP_BODY_LENGTH &&
-        x->request.content_length > body_max)
-        return refuse_and_close(x, CAUSE_BODY_TOO_LARGE,
-                                "Content-Length is beyond limits.body_size");
-    rc = path_canonical(x->request.path, &x->arena, &x->path);
-    if (rc == -EINVAL)
-        return refuse_and_close(x, CAUSE_HTTP_REQUEST_ERROR, "the path has no safe form");
-    if (rc == 0)
-        rc = split_authority(x);
-    if (rc < 0)
-        return refuse_and_close(x, CAUSE_RESOURCES_EXHAUSTED, "the path does not fit the arena");
-    return 0;
-}
-
 /* A small body that came with its head can go out with it, and again if need be. */
 static void take_whole_body(struct exchange *x)
 {
@@ -203,21 +146,37 @@ static void take_whole_body(struct exchange *x)
         x->body_whole = h1_body_try_next(&x->request_body, &x->body_piece) > 0;
 }
 
+/* What routes are asked about; false when the exchange has its answer already. */
+static bool admit(struct exchange *x, struct match_input *ret)
+{
+    enum cause cause;
+    const char *why;
+
+    switch (request_admit(&x->request, x->generation->config->limits.body_bytes, &x->arena, ret,
+                          &cause, &why)) {
+    case ADMIT_ROUTE:
+        x->path = ret->path;
+        x->host = ret->host;
+        x->port = ret->port;
+        return true;
+    case ADMIT_ANSWER:
+        exchange_answer(x, 204, STR(""));
+        return false;
+    default:
+        x->close = true;
+        exchange_refuse(x, cause, "%s", why);
+        return false;
+    }
+}
+
 void exchange_match(struct exchange *x)
 {
     struct match_input in;
     int32_t index;
 
-    if (x->source != RESPONSE_NONE || admit(x) < 0)
+    if (x->source != RESPONSE_NONE || !admit(x, &in))
         return;
     take_whole_body(x);
-    in = (struct match_input){
-        .head = &x->request,
-        .path = x->path,
-        .host = x->host,
-        .port = x->port,
-        .arena = &x->arena,
-    };
     index = route_index_find(x->generation->index, &in, &x->vars);
     if (index >= 0)
         x->route = &x->generation->routes[index];

@@ -294,14 +294,14 @@ static int64_t next_candidate(struct candidates *c)
     return best;
 }
 
-bool route_matches(const struct route_match *r, const struct match_input *in, struct vars *v)
+uint32_t route_failing(const struct route_match *r, const struct match_input *in, struct vars *v)
 {
+    uint32_t i = 0;
+
     v->count = 0;
-    for (uint32_t i = 0; i < r->predicate_count; i++) {
-        if (!predicate_holds(&r->predicates[i], in, v))
-            return false;
-    }
-    return true;
+    while (i < r->predicate_count && predicate_holds(&r->predicates[i], in, v))
+        i++;
+    return i;
 }
 
 int32_t route_scan_find(const struct route_match *routes, uint32_t count,

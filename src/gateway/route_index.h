@@ -32,6 +32,14 @@ int32_t route_index_find(const struct route_index *ix, const struct match_input 
 int32_t route_scan_find(const struct route_match *routes, uint32_t count,
                         const struct match_input *in, struct vars *v);
 
-bool route_matches(const struct route_match *r, const struct match_input *in, struct vars *v);
+/* The number of its first predicate that does not hold; predicate_count: it matches, v holds its
+ * variables. */
+uint32_t route_failing(const struct route_match *r, const struct match_input *in, struct vars *v);
+
+static inline bool route_matches(const struct route_match *r, const struct match_input *in,
+                                 struct vars *v)
+{
+    return route_failing(r, in, v) == r->predicate_count;
+}
 
 #endif
