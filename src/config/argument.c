@@ -2,30 +2,27 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "config/clause.h"
+#include "config/argument.h"
 #include "config/forms.h"
 #include "config/pattern.h"
 #include "config/regex.h"
 #include "config/value.h"
 
-struct argument {
-    struct reader *r;
-    const struct clause_place *at;
-    const struct arg *arg;
-    struct str text;
-    void *target;
-};
-
 static void *field(const struct argument *a)
 {
-    return (char *)a->target + a->arg->offset;
+    return argument_field(a);
 }
 
-static bool wrong(const struct argument *a, const char *problem)
+bool argument_wrong(const struct argument *a, const char *problem)
 {
     reader_error(a->r, a->at->node, a->at->path, "%s %s %s: %s", a->at->factory->name, a->arg->name,
                  reader_quote(a->r, a->text), problem);
     return false;
+}
+
+static bool wrong(const struct argument *a, const char *problem)
+{
+    return argument_wrong(a, problem);
 }
 
 static bool keep(const struct argument *a)
@@ -226,13 +223,17 @@ bool clause_parse_arg(struct reader *r, const struct clause_place *at, const str
         return parse_status(&a);
     case ARG_FLAG:
         return parse_flag(&a);
-    default:
+    case ARG_PATHS:
+    case ARG_HOSTS:
+    case ARG_METHODS:
         ASSERT(!"not a list");
         return false;
+    default:
+        return argument_parse_policy(&a);
     }
 }
 
-static const char *check_method(struct str s)
+const char *argument_check_method(struct str s)
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",    "PUT",
                                           "PATCH", "DELETE", "OPTIONS", "TRACE"};
@@ -263,7 +264,7 @@ static const char *check_item(struct reader *r, enum arg_kind kind, struct str t
         return pattern_check_path(text, r->scratch);
     if (kind == ARG_HOSTS)
         return pattern_check_host(text, r->scratch);
-    return check_method(text);
+    return argument_check_method(text);
 }
 
 bool clause_parse_list(struct reader *r, const struct clause_place *at, const struct arg *arg,

@@ -20,6 +20,8 @@ struct clause {
     struct given named[FACTORY_ARGS_MAX]; /* by index of the argument */
 };
 
+static bool read_arg(struct clause *c, const struct node_entry *e);
+
 /* "matchTrailingSlash" and "match-trailing-slash" are one name, as Spring binds them. */
 static bool same_name(struct str a, const char *name)
 {
@@ -111,7 +113,7 @@ static void unknown_arg(struct clause *c, const struct node_entry *e)
     struct node place = {.line = e->line, .column = e->column};
     const struct factory *f = c->factory;
     struct nearest near;
-    char known[128];
+    char known[400];
     struct buf b = buf_on(known, sizeof(known));
 
     nearest_init(&near, e->key);
@@ -166,11 +168,67 @@ static bool is_indexed(struct str key, struct str *ret_name)
     return true;
 }
 
+/* A set stays one text with commas. */
+static bool add_to_set(struct clause *c, unsigned i, const struct node *n)
+{
+    struct given *g = &c->named[i];
+
+    if (n->kind == NODE_LIST) {
+        for (const struct node_entry *e = n->entries; e != NULL; e = e->next)
+            if (!add_to_set(c, i, e->node))
+                return false;
+        return true;
+    }
+    if (n->kind != NODE_SCALAR) {
+        reader_error(c->r, n, c->path, "%s %s: found %s; expected a list of texts",
+                     c->factory->name, c->factory->args[i].name, node_kind_text(n));
+        return false;
+    }
+    if (g->set) {
+        char *joined =
+            arena_printf(c->r->scratch, STR_FMT "," STR_FMT, STR_ARG(g->text), STR_ARG(n->text));
+
+        c->r->no_memory |= joined == NULL;
+        g->text = str_of(joined != NULL ? joined : "");
+    } else {
+        *g = (struct given){true, n->text, n};
+    }
+    return true;
+}
+
+/* "backoff: {firstBackoff: 10ms}" is "backoff.firstBackoff: 10ms". */
+static bool read_nested(struct clause *c, const struct node_entry *e, bool *ret_nested)
+{
+    bool ok = true;
+
+    *ret_nested = false;
+    for (unsigned i = 0; e->node->kind == NODE_MAP && i < c->factory->arg_count; i++) {
+        const char *dot = strchr(c->factory->args[i].name, '.');
+
+        *ret_nested |=
+            dot != NULL && str_eq(e->key, str_n(c->factory->args[i].name,
+                                                (size_t)(dot - c->factory->args[i].name)));
+    }
+    for (const struct node_entry *in = e->node->entries; *ret_nested && in != NULL; in = in->next) {
+        struct node_entry whole = *in;
+        char *key =
+            arena_printf(c->r->scratch, STR_FMT "." STR_FMT, STR_ARG(e->key), STR_ARG(in->key));
+
+        c->r->no_memory |= key == NULL;
+        whole.key = str_of(key != NULL ? key : "");
+        ok &= key != NULL && read_arg(c, &whole);
+    }
+    return ok;
+}
+
 static bool read_arg(struct clause *c, const struct node_entry *e)
 {
     struct str name = e->key;
-    bool indexed = is_indexed(e->key, &name);
+    bool indexed = is_indexed(e->key, &name), nested, ok;
 
+    ok = read_nested(c, e, &nested);
+    if (nested)
+        return ok;
     if (indexed && name.ptr == NULL) {
         if (e->node->kind == NODE_SCALAR)
             return add_text(c, e->node->text);
@@ -178,8 +236,12 @@ static bool read_arg(struct clause *c, const struct node_entry *e)
         return false;
     }
     for (unsigned i = 0; i < c->factory->arg_count; i++) {
-        if (!same_name(name, c->factory->args[i].name))
+        if (same_name(e->key, c->factory->args[i].name)) /* "backoff.firstBackoff" is whole */
+            indexed = false;
+        else if (!same_name(name, c->factory->args[i].name))
             continue;
+        if (arg_is_set(c->factory->args[i].kind))
+            return add_to_set(c, i, e->node);
         if (is_list(c, i))
             return indexed && e->node->kind == NODE_SCALAR ? add_text(c, e->node->text)
                                                            : add_list(c, e->node);
@@ -310,8 +372,10 @@ static struct str compose(struct clause *c)
         for (unsigned j = 0; is_list(c, i) && j < c->count; j++, sep = ",")
             text_printf(&t, "%s" STR_FMT, sep, STR_ARG(c->texts[j]));
         if (c->named[i].set) {
-            text_printf(&t, "%s" STR_FMT, sep, STR_ARG(c->named[i].text));
-            sep = ",";
+            text_printf(&t, "%s%s%s" STR_FMT, sep,
+                        c->factory->own_size != 0 ? c->factory->args[i].name : "",
+                        c->factory->own_size != 0 ? ": " : "", STR_ARG(c->named[i].text));
+            sep = c->factory->own_size != 0 ? "; " : ",";
         }
     }
     out = reader_str(c->r, str_n(t.ptr, t.len));
@@ -341,6 +405,13 @@ const struct factory *clause_read(struct reader *r, const struct factory_table *
     ok = n->kind == NODE_SCALAR ? read_shortcut(&c) : read_long(&c);
     if (!ok || !assign_texts(&c))
         return NULL;
+    if (c.factory->own_size != 0) {
+        struct config_filter *f = target;
+
+        target = f->own = reader_alloc(r, c.factory->own_size);
+        if (target == NULL)
+            return NULL;
+    }
     for (unsigned i = 0; i < c.factory->arg_count; i++)
         ok &= parse_one(&c, i, target);
     *ret_text = c.shortcut ? reader_str(r, str_trim(n->text)) : compose(&c);

@@ -137,6 +137,21 @@ enum config_filter_kind {
     FILTER_MAX,
 };
 
+/* Statuses as a set. */
+struct config_statuses {
+    uint64_t bits[10];
+};
+
+static inline bool config_statuses_has(const struct config_statuses *s, int status)
+{
+    return status >= 0 && status < 640 && (s->bits[status / 64] >> (status % 64) & 1) != 0;
+}
+
+struct config_words {
+    struct str *items;
+    uint32_t count;
+};
+
 struct config_filter {
     enum config_filter_kind kind;
     struct str text; /* as written, in the shortcut form */
@@ -145,6 +160,9 @@ struct config_filter {
     int64_t number;
     bool flag;
     struct config_regex *regex;
+    union { /* of a kind whose row in factories.def has own_size: what its arguments fill */
+        void *own;
+    };
 };
 
 enum config_uri_kind {

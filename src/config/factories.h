@@ -21,7 +21,20 @@ enum arg_kind {
     ARG_NUMBER, /* int64_t */
     ARG_STATUS,
     ARG_FLAG,
+    ARG_DURATION, /* int64_t in ns; a number without unit is in milliseconds, as in Spring */
+    ARG_PERCENT,  /* int64_t */
+    ARG_ENUM,     /* int64_t: the index in .names */
+    ARG_WORD,     /* struct str: a name of letters, digits and -_. */
+    ARG_STATUSES, /* struct config_statuses; these and the following are lists, too, of one text */
+    ARG_SERIES,   /* struct config_statuses: SERVER_ERROR or 5 */
+    ARG_METHOD_SET, /* struct config_words */
 };
+
+/* A list that is one argument: in the long form it may be a YAML list or "name.0", "name.1". */
+static inline bool arg_is_set(enum arg_kind kind)
+{
+    return kind == ARG_STATUSES || kind == ARG_SERIES || kind == ARG_METHOD_SET;
+}
 
 enum shortcut {
     SHORTCUT_FIELDS,    /* Name=a,b: one text for each argument, in their order */
@@ -29,7 +42,9 @@ enum shortcut {
     SHORTCUT_LIST_FLAG, /* a last text true or false is the second argument */
 };
 
-#define FACTORY_ARGS_MAX 3
+#define FACTORY_ARGS_MAX 16
+
+struct names;
 
 struct arg {
     const char *name;
@@ -38,6 +53,7 @@ struct arg {
     const char *fallback; /* as it would be written */
     size_t offset;
     int64_t min, max;
+    const struct names *names;
     const char *help;
 };
 
@@ -47,6 +63,7 @@ struct factory {
     enum shortcut shortcut;
     struct arg args[FACTORY_ARGS_MAX];
     unsigned arg_count;
+    size_t own_size; /* a filter: of the struct that its arguments fill; 0: config_filter itself */
     const char *example; /* in the shortcut form */
     const char *help;
 };

@@ -1,4 +1,5 @@
 /* docs/configuration.md, from the tables. */
+#include "base/duration.h"
 #include "config/factories.h"
 #include "config/value.h"
 
@@ -183,6 +184,17 @@ static void put_section(struct text *out, const struct section *section, const c
     }
 }
 
+static void put_durations(struct text *out, const struct arg *a)
+{
+    char low[32], high[32];
+    struct buf min = buf_on(low, sizeof(low)), max = buf_on(high, sizeof(high));
+
+    duration_format(a->min, &min);
+    duration_format(a->max, &max);
+    text_printf(out, " " STR_FMT " to " STR_FMT ".", STR_ARG(buf_str(&min)),
+                STR_ARG(buf_str(&max)));
+}
+
 static void put_arg(struct text *out, const struct arg *a)
 {
     text_printf(out, "| | `%s` | ", a->name);
@@ -192,8 +204,10 @@ static void put_arg(struct text *out, const struct arg *a)
         text_printf(out, "`%s`", a->fallback);
     text_printf(out, " | ");
     put_cell(out, a->help);
-    if (a->max != 0)
-        text_printf(out, " %d to %d.", (int)a->min, (int)a->max);
+    if (a->max != 0 && a->kind == ARG_DURATION)
+        put_durations(out, a);
+    else if (a->max != 0)
+        text_printf(out, " %lld to %lld.", (long long)a->min, (long long)a->max);
     text_printf(out, " |\n");
 }
 

@@ -1,4 +1,6 @@
 /* docs/weir.schema.json (JSON Schema, draft-07: what YAML editors understand), from the tables. */
+#include <stdio.h>
+
 #include "config/factories.h"
 #include "config/settings.h"
 #include "config/value.h"
@@ -295,6 +297,32 @@ static void put_sections_below(struct json *j, const struct section *section)
             put_sections_below(j, section->settings[i].section);
 }
 
+/* "backoff" of "backoff.firstBackoff", which may be a map, at the first argument that has it. */
+static void put_nested(struct json *j, const struct factory *f, unsigned i)
+{
+    const char *dot = strchr(f->args[i].name, '.');
+    char prefix[64];
+    size_t len;
+
+    if (dot == NULL)
+        return;
+    len = (size_t)(dot - f->args[i].name) + 1;
+    if (i != 0 && strncmp(f->args[i].name, f->args[i - 1].name, len) == 0)
+        return;
+    snprintf(prefix, sizeof(prefix), "%.*s", (int)len - 1, f->args[i].name);
+    open(j, prefix, '{');
+    string(j, "type", "object");
+    shut(j, '}');
+}
+
+/* "statuses.0" and "statuses[0]". */
+static void put_indexed(struct json *j, const char *name)
+{
+    next(j);
+    text_printf(j->out,
+                "\"^%s([.][0-9]+|\\\\[[0-9]+\\\\])$\": {\"type\": [\"string\", \"number\"]}", name);
+}
+
 static void put_args(struct json *j, const struct factory *f)
 {
     bool list = f->shortcut != SHORTCUT_FIELDS;
@@ -307,11 +335,14 @@ static void put_args(struct json *j, const struct factory *f)
         string(j, "description", f->args[i].help);
         if (list && i == 0)
             raw(j, "type", "[\"string\", \"array\"]");
+        else if (arg_is_set(f->args[i].kind))
+            raw(j, "type", "[\"string\", \"number\", \"array\"]");
         else
             raw(j, "type", "[\"string\", \"number\", \"boolean\"]");
         if (f->args[i].fallback != NULL)
             string(j, "default", f->args[i].fallback);
         shut(j, '}');
+        put_nested(j, f, i);
     }
     shut(j, '}');
     open(j, "patternProperties", '{');
@@ -321,6 +352,9 @@ static void put_args(struct json *j, const struct factory *f)
         text_printf(j->out, "\"^%s([.][0-9]+|\\\\[[0-9]+\\\\])$\": {\"type\": \"string\"}",
                     f->args[0].name);
     }
+    for (unsigned i = 0; i < f->arg_count; i++)
+        if (arg_is_set(f->args[i].kind))
+            put_indexed(j, f->args[i].name);
     shut(j, '}');
     raw(j, "additionalProperties", "false");
     shut(j, '}');
