@@ -4,6 +4,7 @@
 
 #include <weir/adaptive.h>
 #include <weir/breaker.h>
+#include <weir/bulkhead.h>
 #include <weir/chan.h>
 #include <weir/counter.h>
 #include <weir/diagnose.h>

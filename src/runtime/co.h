@@ -37,6 +37,7 @@ enum wait_reason {
     WAIT_FUTURE,
     WAIT_FD,
     WAIT_PROCESSOR,
+    WAIT_BULKHEAD,
     WAIT_REASON_MAX
 };
 

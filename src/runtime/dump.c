@@ -29,6 +29,7 @@ static const char *const reason_text[WAIT_REASON_MAX] = {
     [WAIT_FUTURE] = "future",
     [WAIT_FD] = "file descriptor",
     [WAIT_PROCESSOR] = "processor",
+    [WAIT_BULKHEAD] = "bulkhead",
 };
 
 const char *dump_reason(enum wait_reason reason)
