@@ -18,6 +18,7 @@
 #include <weir/net.h>
 #include <weir/panic.h>
 #include <weir/pool.h>
+#include <weir/retry.h>
 #include <weir/runtime.h>
 #include <weir/scope.h>
 #include <weir/select.h>

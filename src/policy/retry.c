@@ -1,10 +1,11 @@
 /* The decision to retry, its backoff and its budget. */
 #include "policy/retry.h"
 
+#include <weir/retry.h>
+
 #include "base/assert.h"
 #include "base/duration.h"
-
-#define ONE_RETRY (UINT64_C(1) << 32)
+#include "policy/budget.h"
 
 /* What stands against it, budget and time aside; RETRY_SAME when nothing does. */
 static enum retry_verdict objection_to(const struct retry_attempt *a, const struct retry_options *o)
@@ -52,53 +53,40 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
 
 int64_t retry_backoff_ns(const struct retry_options *o, uint32_t n, uint64_t random)
 {
-    int64_t base = MAX(o->backoff_ns, INT64_C(0));
-    int64_t max = o->backoff_max_ns;
-    int64_t wait = base;
-    uint64_t span;
+    struct weir_backoff backoff = {
+        .jitter_percent = o->jitter_percent,
+        .base_ns = MAX(o->backoff_ns, INT64_C(0)),
+        .max_ns = o->backoff_max_ns,
+    };
 
-    if (max <= 0 && __builtin_mul_overflow(base, 10, &max))
-        max = INT64_MAX;
-    for (uint32_t i = 2; i < n && wait < max && wait != 0; i++)
-        wait = wait > INT64_MAX / 2 ? INT64_MAX : wait * 2;
-    wait = MIN(wait, max);
-    span = (uint64_t)(((unsigned __int128)(uint64_t)wait * MIN(o->jitter_percent, 100u)) / 100);
-    return wait - (int64_t)(((unsigned __int128)span * random) >> 64);
+    if (backoff.max_ns <= 0 && __builtin_mul_overflow(backoff.base_ns, 10, &backoff.max_ns))
+        backoff.max_ns = INT64_MAX;
+    return weir_backoff_ns(&backoff, NULL, MAX(n, 2u) - 1, random);
+}
+
+static uint64_t *word_of(struct retry_budget *b)
+{
+    return (uint64_t *)&b->word;
 }
 
 void retry_budget_enter(struct retry_budget *b)
 {
-    atomic_fetch_add_explicit(&b->word, 1, memory_order_relaxed);
+    budget_enter(word_of(b));
 }
 
 void retry_budget_leave(struct retry_budget *b)
 {
-    uint64_t was = atomic_fetch_sub_explicit(&b->word, 1, memory_order_relaxed);
-
-    ASSERT_HOT((uint32_t)was != 0);
-    (void)was;
+    budget_leave(word_of(b));
 }
 
 bool retry_budget_take(struct retry_budget *b, uint32_t percent, uint32_t min)
 {
-    uint64_t word = atomic_load_explicit(&b->word, memory_order_relaxed);
-
-    do {
-        uint64_t allowed = (word & UINT32_MAX) * percent / 100;
-
-        if (word >> 32 >= MAX(allowed, (uint64_t)min))
-            return false;
-    } while (!atomic_compare_exchange_weak_explicit(&b->word, &word, word + ONE_RETRY,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return true;
+    return budget_take(word_of(b), percent, min);
 }
 
 void retry_budget_give(struct retry_budget *b)
 {
-    uint64_t was = atomic_fetch_sub_explicit(&b->word, ONE_RETRY, memory_order_relaxed);
-
-    ASSERT_HOT(was >> 32 != 0);
-    (void)was;
+    budget_give(word_of(b));
 }
 
 struct str retry_verdict_text(enum retry_verdict v)
