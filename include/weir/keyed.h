@@ -28,6 +28,9 @@ WEIR_API int weir_keyed_take(struct weir_keyed *k, const void *key, size_t key_b
  * for next. -EINVAL as weir_bucket_init(). */
 WEIR_API int weir_keyed_set(struct weir_keyed *k, const struct weir_rate *rate);
 
+/* Fills all buckets. */
+WEIR_API void weir_keyed_clear(struct weir_keyed *k);
+
 /* Buckets forgotten before they were full: the table is too small. */
 WEIR_API uint64_t weir_keyed_evicted(const struct weir_keyed *k);
 

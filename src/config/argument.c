@@ -228,6 +228,9 @@ bool clause_parse_arg(struct reader *r, const struct clause_place *at, const str
     case ARG_METHODS:
         ASSERT(!"not a list");
         return false;
+    case ARG_SIZE:
+    case ARG_KEY:
+        return argument_parse_limit(&a);
     default:
         return argument_parse_policy(&a);
     }

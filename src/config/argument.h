@@ -26,5 +26,7 @@ const char *argument_check_method(struct str s);
 /* The kinds that policies have: durations, shares, sets of statuses and methods
  * (argument_policy.c). */
 bool argument_parse_policy(const struct argument *a);
+/* Sizes and keys of limits (argument_limit.c). */
+bool argument_parse_limit(const struct argument *a);
 
 #endif

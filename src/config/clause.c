@@ -221,11 +221,19 @@ static bool read_nested(struct clause *c, const struct node_entry *e, bool *ret_
     return ok;
 }
 
+/* Spring's arguments of the rate limiter stand below the name of a store. */
+#define STORE STR("redis-rate-limiter.")
+
 static bool read_arg(struct clause *c, const struct node_entry *e)
 {
     struct str name = e->key;
     bool indexed = is_indexed(e->key, &name), nested, ok;
+    struct node_entry plain = *e;
 
+    if (str_starts(e->key, STORE)) {
+        plain.key = str_n(e->key.ptr + STORE.len, e->key.len - STORE.len);
+        return read_arg(c, &plain);
+    }
     ok = read_nested(c, e, &nested);
     if (nested)
         return ok;

@@ -134,6 +134,12 @@ enum config_filter_kind {
     FILTER_SET_STATUS,  /* number */
     FILTER_REDIRECT_TO, /* number: status 3xx, value: url, flag: include query */
     FILTER_PRESERVE_HOST_HEADER,
+    FILTER_REQUEST_RATE_LIMITER, /* own: config_rate_limit */
+    FILTER_REQUEST_SIZE,         /* number: bytes */
+    FILTER_REQUEST_HEADER_SIZE,  /* number: bytes */
+    FILTER_PRIORITY,             /* number: enum config_priority; name: a field */
+    FILTER_BULKHEAD,             /* own: config_bulkhead */
+    FILTER_ADAPTIVE_CONCURRENCY, /* own: config_adaptive */
     FILTER_MAX,
 };
 
@@ -150,6 +156,51 @@ static inline bool config_statuses_has(const struct config_statuses *s, int stat
 struct config_words {
     struct str *items;
     uint32_t count;
+};
+
+/* How much a request matters: what goes first under load comes first. */
+enum config_priority {
+    CONFIG_SHEDDABLE,
+    CONFIG_LOW,
+    CONFIG_NORMAL,
+    CONFIG_HIGH,
+    CONFIG_PRIORITY_MAX
+};
+
+#define CONFIG_KEY_PARTS_MAX 4
+
+/* What requests are told apart by; no part: not at all. */
+struct config_key {
+    uint32_t count;
+    struct {
+        enum config_hash_on on;
+        struct str name;
+    } parts[CONFIG_KEY_PARTS_MAX];
+};
+
+enum config_rate_mode {
+    RATE_BUCKET, /* a bucket of tokens for each key */
+    RATE_PACE,   /* the route's requests one by one, at even distances */
+};
+
+struct config_rate_limit {
+    int64_t replenish_rate, burst_capacity, requested_tokens;
+    struct config_key key;
+    bool deny_empty_key;
+    int64_t empty_key_status;
+    int64_t keys_max;
+    int64_t mode; /* enum config_rate_mode */
+    int64_t queue_max;
+};
+
+struct config_bulkhead {
+    int64_t concurrent_max, waiting_max, wait_max_ns;
+};
+
+struct config_adaptive {
+    int64_t kind; /* enum weir_adaptive_kind */
+    int64_t initial, min, max;
+    int64_t window_ns, timeout_ns;
 };
 
 struct config_filter {

@@ -1,6 +1,16 @@
 /* The tables of predicates and filters. */
 #include "config/factories.h"
 
+#include "base/duration.h"
+#include "config/settings.h"
+
+static const char *const priority_items[] = {"sheddable", "low", "normal", "high"};
+static const struct names priority_names = {priority_items, ARRAY_LEN(priority_items)};
+static const char *const rate_mode_items[] = {"bucket", "pace"};
+static const struct names rate_mode_names = {rate_mode_items, ARRAY_LEN(rate_mode_items)};
+static const char *const adaptive_items[] = {"gradient", "vegas", "aimd"};
+static const struct names adaptive_names = {adaptive_items, ARRAY_LEN(adaptive_items)};
+
 #define ABOUT(...) __VA_ARGS__
 #define ARG(struct_, name_, kind_, field_, ...)                                                    \
     {.name = (name_), .kind = ARG_##kind_, .offset = offsetof(struct_, field_), __VA_ARGS__},
@@ -48,10 +58,7 @@ static const char *const absent_filters[] = {
     "ModifyResponseBody",
     "RemoveJsonAttributesResponseBody",
     "RemoveRequestParameter",
-    "RequestHeaderSize",
     "RequestHeaderToRequestUri",
-    "RequestRateLimiter",
-    "RequestSize",
     "Retry",
     "RewriteLocationResponseHeader",
     "RewriteRequestParameter",

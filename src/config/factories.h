@@ -28,6 +28,8 @@ enum arg_kind {
     ARG_STATUSES, /* struct config_statuses; these and the following are lists, too, of one text */
     ARG_SERIES,   /* struct config_statuses: SERVER_ERROR or 5 */
     ARG_METHOD_SET, /* struct config_words */
+    ARG_SIZE,       /* int64_t in bytes */
+    ARG_KEY,        /* struct config_key */
 };
 
 /* A list that is one argument: in the long form it may be a YAML list or "name.0", "name.1". */

@@ -20,6 +20,7 @@
  * Where no upstream is, an answer takes the place of the last two. */
 #include "gateway/chain_build.h"
 
+#include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
 #include "http/message.h"
 
@@ -53,6 +54,12 @@ static const struct {
     [FILTER_SET_STATUS] = {set_status, RANK_PLAIN},
     [FILTER_REDIRECT_TO] = {redirect_to, RANK_PLAIN},
     [FILTER_PRESERVE_HOST_HEADER] = {preserve_host_header, RANK_PLAIN},
+    [FILTER_PRIORITY] = {set_priority, RANK_SIZE},
+    [FILTER_REQUEST_SIZE] = {request_size, RANK_SIZE},
+    [FILTER_REQUEST_HEADER_SIZE] = {request_header_size, RANK_SIZE},
+    [FILTER_REQUEST_RATE_LIMITER] = {rate_limit, RANK_RATE_LIMIT, rate_limit_make},
+    [FILTER_BULKHEAD] = {bulkhead, RANK_BULKHEAD, bulkhead_make},
+    [FILTER_ADAPTIVE_CONCURRENCY] = {adaptive_concurrency, RANK_BULKHEAD, adaptive_make},
 };
 
 const struct chain *chain_no_route(void)
@@ -195,6 +202,18 @@ static int add_rank(const struct filter_maker *m, enum rank rank, struct chain *
     return 0;
 }
 
+/* Of the kinds that hold something until the exchange ends, a route has as many as there is room
+ * for.
+ */
+static bool holds_too_much(const struct config_route *r)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < r->filter_count; i++)
+        n += kinds[r->filters[i].kind].rank == RANK_BULKHEAD;
+    return n > EXCHANGE_HOLDS_MAX;
+}
+
 int chain_build(const struct filter_maker *m, const struct chain **ret, const char **ret_message)
 {
     const struct config_route *r = m->route;
@@ -203,6 +222,10 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
 
     if (chain == NULL)
         return -ENOMEM;
+    if (holds_too_much(r)) {
+        *ret_message = "more than 8 filters of the kinds Bulkhead and AdaptiveConcurrency";
+        return -EINVAL;
+    }
     chain[n++] = (struct chain){prepare_request, NULL};
     for (enum rank rank = 0; rank < RANK_MAX; rank++) {
         int rc = add_rank(m, rank, chain, &n, ret_message);

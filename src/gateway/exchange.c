@@ -1,6 +1,7 @@
 /* What filters do to an exchange: see exchange.h. */
 #include "gateway/exchange.h"
 
+#include "base/duration.h"
 #include "gateway/gateway_impl.h"
 #include "gateway/path.h"
 
@@ -24,7 +25,7 @@ int exchange_answer(struct exchange *x, int status, struct str body)
 }
 
 /* {"error":"connection_refused","status":502,"request_id":"..."} */
-static struct str refusal_body(struct exchange *x, enum cause cause)
+static struct str refusal_body(struct exchange *x, enum cause cause, int status)
 {
     struct str name = cause_name(cause);
     size_t cap = name.len + x->request_id.len * 6 + 64;
@@ -34,7 +35,7 @@ static struct str refusal_body(struct exchange *x, enum cause cause)
     buf_lit(&out, "{\"error\":\"");
     buf_puts(&out, name);
     buf_lit(&out, "\",\"status\":");
-    buf_put_u64(&out, (uint64_t)cause_status(cause));
+    buf_put_u64(&out, (uint64_t)status);
     buf_lit(&out, ",\"request_id\":\"");
     buf_put_json(&out, x->request_id);
     buf_lit(&out, "\"}\n");
@@ -79,8 +80,44 @@ int exchange_refuse(struct exchange *x, enum cause cause, const char *detail_fmt
     if (cause_status(cause) == 503)
         http_head_add(&x->response, STR("Retry-After"), STR("1"));
     add_proxy_status(x, cause);
-    x->own_body = refusal_body(x, cause);
+    x->own_body = refusal_body(x, cause, cause_status(cause));
     return 0;
+}
+
+void exchange_refusal_status(struct exchange *x, int status)
+{
+    if (status == x->response.status)
+        return;
+    x->response.status = status;
+    x->own_body = refusal_body(x, x->cause, status);
+}
+
+void exchange_refusal_retry_after(struct exchange *x, int64_t after_ns)
+{
+    int64_t seconds = after_ns / NS_PER_SEC + (after_ns % NS_PER_SEC > 0);
+    char *text;
+
+    if (after_ns == INT64_MAX)
+        return;
+    text = arena_printf(&x->arena, "%lld", (long long)MAX(seconds, INT64_C(1)));
+    if (text == NULL)
+        return;
+    http_head_drop_ids(&x->response, HTTP_F_BIT(HTTP_F_RETRY_AFTER));
+    http_head_add(&x->response, STR("Retry-After"), str_of(text));
+}
+
+void exchange_release(struct exchange *x, struct exchange_hold *h)
+{
+    struct policy *p = TAKE(h->policy);
+
+    if (p != NULL)
+        h->release(p, x, h->since_ns);
+}
+
+void exchange_release_all(struct exchange *x)
+{
+    while (x->hold_count != 0)
+        exchange_release(x, &x->holds[--x->hold_count]);
 }
 
 int exchange_set_path(struct exchange *x, struct str path)

@@ -26,6 +26,25 @@ enum response_source {
 
 #define REQUEST_ID_LEN 32
 
+/* Something that an exchange holds of a policy and that must be given back once, however it ends.
+ */
+struct exchange_hold {
+    struct policy *policy; /* NULL: given back already */
+    void (*release)(struct policy *p, struct exchange *x, int64_t since_ns);
+    int64_t since_ns;
+};
+
+#define EXCHANGE_HOLDS_MAX 8 /* chain_build.c refuses a route that could need more */
+
+/* How much a request matters; what is refused first under load comes first. */
+enum priority {
+    PRIORITY_UNSAID, /* counts as normal */
+    PRIORITY_SHEDDABLE,
+    PRIORITY_LOW,
+    PRIORITY_NORMAL,
+    PRIORITY_HIGH,
+};
+
 struct exchange {
     /* -- set when the exchange begins -- */
     struct gateway *gateway;
@@ -54,8 +73,11 @@ struct exchange {
     struct str query;        /* ptr NULL: none */
     struct str forward_host; /* ptr NULL: the endpoint's address */
     struct str upgrade;      /* protocols to offer; ptr NULL: none */
-    struct str body_piece;   /* the whole body, when body_whole */
-    bool body_whole;         /* it came with the head (or there is none): it can be sent again */
+    enum priority priority;
+    uint64_t body_max;     /* of a filter; 0: none but that of the configuration */
+    uint32_t hold_count;   /* in holds[] */
+    struct str body_piece; /* the whole body, when body_whole */
+    bool body_whole;       /* it came with the head (or there is none): it can be sent again */
 
     /* -- attempts: forward.c and retry.c -- */
     struct upstream_conn *upstream_conn; /* of the current attempt; NULL: none */
@@ -85,6 +107,7 @@ struct exchange {
     /* -- what follows is set up by whoever uses it first, never cleared as a whole -- */
     struct vars vars; /* of the route */
     struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
+    struct exchange_hold holds[EXCHANGE_HOLDS_MAX];
     struct h1_body request_body;
     struct h1_body response_body;
     struct h1_writer out;
@@ -102,6 +125,11 @@ struct exchange {
 int exchange_refuse(struct exchange *x, enum cause cause, const char *detail_fmt, ...)
     PRINTF_LIKE(3, 4);
 
+/* Changes the refusal made last: its status, and when it is worth asking again (in whole seconds,
+ * rounded up, at least one; INT64_MAX: never, nothing is said). */
+void exchange_refusal_status(struct exchange *x, int status);
+void exchange_refusal_retry_after(struct exchange *x, int64_t after_ns);
+
 /* True when the response is a refusal of ours. */
 static inline bool exchange_refused(const struct exchange *x)
 {
@@ -110,6 +138,29 @@ static inline bool exchange_refused(const struct exchange *x)
 
 /* A response of our own that is no failure (a redirect): the caller adds fields. Returns 0. */
 int exchange_answer(struct exchange *x, int status, struct str body);
+
+/* Has release called once with since_ns, at the end of the exchange at the latest, whichever way it
+ * ends. Does not park; release must not either. */
+static inline struct exchange_hold *
+exchange_hold(struct exchange *x, struct policy *p,
+              void (*release)(struct policy *p, struct exchange *x, int64_t since_ns),
+              int64_t since_ns)
+{
+    struct exchange_hold *h = &x->holds[x->hold_count++];
+
+    *h = (struct exchange_hold){p, release, since_ns};
+    return h;
+}
+/* Calls release now. Nothing happens the second time. */
+void exchange_release(struct exchange *x, struct exchange_hold *h);
+/* All that is still held, the last first. */
+void exchange_release_all(struct exchange *x);
+
+/* The priority, from 0 (to go first under load) to 3. */
+static inline unsigned exchange_priority(const struct exchange *x)
+{
+    return (unsigned)(x->priority != PRIORITY_UNSAID ? x->priority : PRIORITY_NORMAL) - 1;
+}
 
 /* Replaces the path to be sent on. Brings it into canonical form again; -EINVAL (and the exchange
  * is refused) when it has none. */

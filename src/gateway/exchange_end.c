@@ -138,6 +138,7 @@ bool exchange_finish(struct exchange *x, struct serving *s)
     x->end_ns = s->now_ns = weir_now();
     attempt_end(x);
     exchange_drop_upstream(x, true);
+    exchange_release_all(x);
     if (x->in_budget)
         retry_budget_leave(&x->route->upstream->state->budget);
     x->conn->served++;

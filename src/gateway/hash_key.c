@@ -26,22 +26,27 @@ static struct str client_key(const struct addr *client)
     return STR("unix");
 }
 
-struct str hash_key(const struct config_upstream *u, const struct hash_input *in)
+struct str hash_key_part(enum config_hash_on on, struct str name, const struct hash_input *in)
 {
     struct http_field *f;
 
-    switch (u->hash_on) {
+    switch (on) {
     case HASH_HEADER:
-        f = http_head_find(in->head, u->hash_name);
+        f = http_head_find(in->head, name);
         return f != NULL ? http_field_value(f) : STR_NULL;
     case HASH_COOKIE:
         f = http_head_find_id(in->head, HTTP_F_COOKIE);
-        return f != NULL ? value_in(http_field_value(f), ';', u->hash_name) : STR_NULL;
+        return f != NULL ? value_in(http_field_value(f), ';', name) : STR_NULL;
     case HASH_QUERY:
-        return value_in(in->query, '&', u->hash_name);
+        return value_in(in->query, '&', name);
     case HASH_PATH:
         return in->path;
     default:
         return client_key(in->client);
     }
+}
+
+struct str hash_key(const struct config_upstream *u, const struct hash_input *in)
+{
+    return hash_key_part(u->hash_on, u->hash_name, in);
 }

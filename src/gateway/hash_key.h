@@ -17,5 +17,7 @@ struct hash_input {
 /* The text to be hashed, borrowed from the request; ptr NULL when the request does not have what
  * the upstream names: then any endpoint will do. Does not park. */
 struct str hash_key(const struct config_upstream *u, const struct hash_input *in);
+/* The same for a part that is named. */
+struct str hash_key_part(enum config_hash_on on, struct str name, const struct hash_input *in);
 
 #endif

@@ -30,6 +30,7 @@ static void entry_free(struct policy *p)
 {
     if (p->class->done != NULL)
         p->class->done(p);
+    metric_put(p->refused);
     free((char *)(uintptr_t)p->key.ptr);
     free(p);
 }
@@ -50,9 +51,12 @@ static int entry_new(struct policies *r, const struct policy_class *class, struc
         p->key = str_n(text, key.len);
         p->id = str_n(text, id.len);
         p->uses = 1;
+        p->refused = metric_get2(METRIC_POLICY_REFUSED, p->id, str_of(class->kind));
         rc = class->init(p, settings);
     }
     if (rc < 0) {
+        if (p != NULL)
+            metric_put(p->refused);
         free(text);
         free(p);
         return rc;
@@ -277,6 +281,7 @@ void policy_write(struct policy *p, int64_t now_ns, struct text *out)
     text_put_json(out, p->id);
     text_printf(out, "\", \"kind\": \"%s\", \"disabled\": %s", p->class->kind,
                 policy_disabled(p) ? "true" : "false");
+    policy_put_count(&w, "refused_total", (uint64_t)metric_value(p->refused));
     if (p->class->write_state != NULL)
         p->class->write_state(p, now_ns, &w);
     text_puts(out, STR("}"));

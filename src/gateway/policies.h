@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/lock.h"
 #include "base/map.h"
+#include "telemetry/metric.h"
 
 struct policy;
 
@@ -71,6 +72,7 @@ struct policy {
     struct policies *registry;
     struct str id; /* "orders/RequestRateLimiter" */
     struct str key;
+    struct metric *refused; /* weir_policy_refused_total: for the filter to count in */
 
     /* -- anybody, atomic -- */
     atomic_bool disabled; /* POLICY_DISABLE: the filter lets everything through */

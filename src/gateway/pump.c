@@ -33,7 +33,7 @@ static void client_failed(struct exchange *x, int rc)
         detail = "the client stopped sending the body";
     } else if (rc == -EFBIG) {
         cause = CAUSE_BODY_TOO_LARGE;
-        detail = "more than limits.body_size";
+        detail = "more than limits.body_size or RequestSize allows";
     } else if (rc == -ECANCELED) {
         cause = CAUSE_NONE; /* whoever cancelled knows why */
         detail = NULL;
@@ -55,9 +55,17 @@ static void endpoint_failed(struct exchange *x, int rc)
     fail(x, cause, "the endpoint took no more of the body");
 }
 
-static ssize_t next_piece(struct exchange *x, struct str *piece)
+/* The stricter one of what the configuration and the route allow; 0: no limit. */
+static uint64_t body_max(const struct exchange *x)
 {
     uint64_t max = x->generation->config->limits.body_bytes;
+
+    return max == 0 || (x->body_max != 0 && x->body_max < max) ? x->body_max : max;
+}
+
+static ssize_t next_piece(struct exchange *x, struct str *piece)
+{
+    uint64_t max = body_max(x);
     ssize_t n = h1_body_try_next(&x->request_body, piece);
 
     if (n == -EAGAIN) {

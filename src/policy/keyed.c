@@ -89,6 +89,15 @@ int weir_keyed_set(struct weir_keyed *k, const struct weir_rate *rate)
     return 0;
 }
 
+void weir_keyed_clear(struct weir_keyed *k)
+{
+    for (uint32_t i = 0; i < k->stripe_count; i++) {
+        word_lock(&k->stripes[i].lock);
+        memset(&k->places[i * STRIPE_PLACES], 0, STRIPE_PLACES * sizeof(struct place));
+        word_unlock(&k->stripes[i].lock);
+    }
+}
+
 uint64_t weir_keyed_evicted(const struct weir_keyed *k)
 {
     uint64_t evicted = 0;

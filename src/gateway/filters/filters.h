@@ -58,5 +58,14 @@ filter_fn remove_response_header;
 filter_fn set_status;
 filter_fn redirect_to;
 filter_fn preserve_host_header;
+filter_fn set_priority;
+filter_fn request_size;
+filter_fn request_header_size;
+filter_fn rate_limit;
+filter_make_fn rate_limit_make;
+filter_fn bulkhead;
+filter_make_fn bulkhead_make;
+filter_fn adaptive_concurrency;
+filter_make_fn adaptive_make;
 
 #endif

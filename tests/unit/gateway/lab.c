@@ -92,7 +92,7 @@ static void origin_main(void *arg)
     listener_close(l);
 }
 
-static int apply(struct lab *lab, const char *routes, const char *more)
+int lab_apply(struct lab *lab, const char *routes, const char *more)
 {
     static const char *const usual = "  - {id: all, uri: \"lb://o\", predicates: [\"Path=/**\"]}\n";
     struct text text = {0}, problems = {0};
@@ -132,7 +132,7 @@ static int lab_main(void *arg)
     ASSERT(gateway_new(&lab->gateway) == 0);
     WEIR_SCOPE (scope) {
         ASSERT(weir_scope_go(scope, "origin", origin_main, lab) == 0);
-        rc = apply(lab, m->routes, m->more);
+        rc = lab_apply(lab, m->routes, m->more);
         if (rc == 0)
             m->script(lab);
         (void)gateway_stop(lab->gateway, weir_now() + NS_PER_SEC);

@@ -41,6 +41,9 @@ typedef void lab_script(struct lab *lab);
  * parts are YAML, filters a list. NULL: the usual. */
 void lab_run(lab_script *script, const char *routes, const char *more);
 
+/* Applies another configuration of that form. 0, or what was wrong, told. */
+int lab_apply(struct lab *lab, const char *routes, const char *more);
+
 /* Sends bytes on a new connection and collects what comes, for so long. */
 void lab_talk(struct lab *lab, const char *bytes);
 void lab_talk_for(struct lab *lab, const char *bytes, int64_t ns);

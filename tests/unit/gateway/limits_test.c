@@ -1,0 +1,466 @@
+/* Limits of routes: who passes, who is refused and how, and that what was taken is given back on
+ * every way out. */
+#include "lab.h"
+
+#include <weir/panic.h>
+#include <weir/scope.h>
+
+#include "gateway/exchange.h"
+#include "gateway/filters/filters.h"
+#include "gateway/gateway_impl.h"
+
+#define ROUTE(filters)                                                                             \
+    "  - {id: r, uri: \"lb://o\", predicates: [\"Path=/**\"], filters: [" filters "]}\n"
+
+#define GET_WITH(fields) "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" fields "\r\n"
+#define GET              GET_WITH("")
+
+#define TRUSTING "forward: {trusted_proxies: [0.0.0.0/0, \"::/0\"]}"
+
+/* The JSON of the policy with that id. */
+struct shown {
+    const char *id;
+    char text[512];
+};
+
+static bool show(void *arg, struct policy *p)
+{
+    struct shown *s = arg;
+    struct text out = {0};
+
+    if (!str_eq(p->id, str_of(s->id)))
+        return true;
+    policy_write(p, weir_now(), &out);
+    snprintf(s->text, sizeof(s->text), STR_FMT, STR_ARG(str_n(out.ptr, out.len)));
+    text_done(&out);
+    return false;
+}
+
+static bool policy_shows(struct lab *lab, const char *id, const char *what)
+{
+    struct shown s = {.id = id};
+
+    (void)policies_visit(&lab->gateway->policies, show, &s);
+    if (strstr(s.text, what) == NULL)
+        print_error("%s\n", s.text);
+    return strstr(s.text, what) != NULL;
+}
+
+/* A client beside the script. */
+struct client {
+    struct lab *lab;
+    const char *bytes;
+    int64_t patience_ns;
+    char reply[1024];
+    int64_t took_ns;
+};
+
+static void client_main(void *arg)
+{
+    struct client *c = arg;
+    int64_t begun_ns = weir_now();
+    struct stream *s;
+    size_t len = 0;
+    ssize_t n;
+
+    if (stream_dial(&c->lab->gateway_addr, &s) < 0)
+        return;
+    (void)stream_write(s, c->bytes, strlen(c->bytes));
+    WEIR_DEADLINE (begun_ns + c->patience_ns) {
+        while ((n = stream_read(s, c->reply + len, sizeof(c->reply) - 1 - len)) > 0)
+            len += (size_t)n;
+    }
+    c->took_ns = weir_now() - begun_ns;
+    stream_close(s);
+}
+
+static bool got(const struct client *c, const char *text)
+{
+    return strstr(c->reply, text) != NULL;
+}
+
+/* ---- RequestRateLimiter ---- */
+
+static void spend_the_burst(struct lab *lab)
+{
+    for (int i = 0; i < 3; i++) {
+        lab_talk(lab, GET);
+        expect_client_got(lab, "HTTP/1.1 200 ");
+    }
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: rate_limited\r\n");
+    expect_client_got(lab, "\r\nRetry-After: 1\r\n");
+    expect_client_got(lab, "\r\nX-RateLimit-Remaining: 0\r\n");
+    expect_client_got(lab, "\r\nX-RateLimit-Burst-Capacity: 3\r\n");
+    expect_client_got(lab, "\r\nX-RateLimit-Replenish-Rate: 2\r\n");
+    expect_client_got(lab, "\r\nX-RateLimit-Requested-Tokens: 1\r\n");
+    expect_client_got(lab, "{\"error\":\"rate_limited\",\"status\":429,");
+    expect(lab, lab->requests == 3);
+    weir_sleep(500 * NS_PER_MS);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect(lab, policy_shows(lab, "r/RequestRateLimiter", "\"refused_total\": 2"));
+}
+
+static void a_bucket_is_spent_and_refills(void **state)
+{
+    lab_run(spend_the_burst, ROUTE("\"RequestRateLimiter=2, 3\""), NULL);
+}
+
+static void keys_apart(struct lab *lab)
+{
+    lab_talk(lab, GET_WITH("X-Tenant: a\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Tenant: b\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Tenant: a\r\nCookie: c=1; d=2\r\n"));
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 401 ");
+    expect_client_got(lab, "\"status\":401");
+    expect_client_got(lab, "\r\nX-Weir-Cause: http_request_denied\r\n");
+    expect(lab, lab->requests == 2);
+}
+
+static void each_key_has_its_own_bucket(void **state)
+{
+    lab_run(keys_apart,
+            "  - id: r\n    uri: lb://o\n    predicates: [\"Path=/**\"]\n    filters:\n"
+            "      - name: RequestRateLimiter\n        args:\n"
+            "          redis-rate-limiter.replenishRate: 1\n"
+            "          redis-rate-limiter.burstCapacity: 1\n"
+            "          key: header:X-Tenant\n          emptyKeyStatus: UNAUTHORIZED\n",
+            NULL);
+}
+
+static void keys_of_parts(struct lab *lab)
+{
+    lab_talk(lab, GET_WITH("X-T: ab\r\nCookie: c=1\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-T: a\r\nCookie: c=b1\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-T: ab\r\nCookie: x=9; c=1\r\n"));
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    lab_talk(lab, GET_WITH("X-T: ab\r\n")); /* has no whole key, and is not limited here */
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-T: ab\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+}
+
+static void several_parts_are_one_key(void **state)
+{
+    lab_run(keys_of_parts, ROUTE("\"RequestRateLimiter=1, 1, 1, header:X-T + cookie:c, false\""),
+            NULL);
+}
+
+static void clients_behind_a_proxy(struct lab *lab)
+{
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"));
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    /* The elements left of what an untrusted one said are the client's own words. */
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 7.7.7.7, 1.2.3.4, 10.9.9.9\r\n"));
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 2001:db8::1\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: [2001:db8::2]:99\r\n")); /* the same /64 */
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 2001:db8:0:1::1\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+}
+
+static void trusted_proxies_say_who_the_client_is(void **state)
+{
+    lab_run(clients_behind_a_proxy, ROUTE("\"RequestRateLimiter=1, 1\""),
+            "forward: {trusted_proxies: [10.0.0.0/8, 127.0.0.0/8]}");
+}
+
+static void claims_do_not_help(struct lab *lab)
+{
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"));
+    expect_client_got(lab, "HTTP/1.1 429 ");
+}
+
+static void an_untrusted_client_is_its_peer(void **state)
+{
+    lab_run(claims_do_not_help, ROUTE("\"RequestRateLimiter=1, 1\""), NULL);
+}
+
+static void one_by_one(struct lab *lab)
+{
+    struct client c[4];
+
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 4; i++) {
+            c[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 5 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
+        }
+    }
+    int64_t longest_ns = 0;
+    unsigned refused = 0, served = 0;
+    for (int i = 0; i < 4; i++) {
+        longest_ns = MAX(longest_ns, c[i].took_ns);
+        refused += got(&c[i], "HTTP/1.1 429 ") && got(&c[i], "\r\nRetry-After: 1\r\n");
+        served += got(&c[i], "HTTP/1.1 200 ");
+    }
+    expect(lab, served == 3 && refused == 1);
+    expect(lab, longest_ns >= 1000 * NS_PER_MS && longest_ns < 1100 * NS_PER_MS);
+    expect(lab, policy_shows(lab, "r/RequestRateLimiter", "\"waiting\": 0"));
+}
+
+static void paced_requests_wait_for_their_turn(void **state)
+{
+    lab_run(one_by_one,
+            "  - id: r\n    uri: lb://o\n    predicates: [\"Path=/**\"]\n    filters:\n"
+            "      - {name: RequestRateLimiter, args: {replenishRate: 2, mode: pace, queue: 2}}\n",
+            NULL);
+}
+
+/* ---- sizes ---- */
+
+static void large_requests(struct lab *lab)
+{
+    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n01234567890");
+    expect_client_got(lab, "HTTP/1.1 413 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: body_too_large\r\n");
+    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n");
+    expect_client_got(lab, "HTTP/1.1 413 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: body_too_large\r\n");
+    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
+                  "0123456789");
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET_WITH("X-Long: 0123456789012345678901234567890123456789\r\n"));
+    expect_client_got(lab, "HTTP/1.1 431 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: header_too_large\r\n");
+}
+
+static void a_route_may_take_less_than_the_limits(void **state)
+{
+    lab_run(large_requests, ROUTE("RequestSize=10B, RequestHeaderSize=45"), NULL);
+}
+
+/* ---- Bulkhead and AdaptiveConcurrency: one leaves for each that enters ---- */
+
+#define BULKHEAD "\"Bulkhead=1\""
+#define ADAPTIVE "\"AdaptiveConcurrency=aimd, 1, 1, 1\""
+
+static void expect_empty(struct lab *lab, int line)
+{
+    struct shown s = {.id = "r/Bulkhead"};
+
+    (void)policies_visit(&lab->gateway->policies, show, &s);
+    if (s.text[0] == 0) {
+        s.id = "r/AdaptiveConcurrency";
+        (void)policies_visit(&lab->gateway->policies, show, &s);
+    }
+    if (strstr(s.text, "\"running\": 0") == NULL)
+        lab_fail(lab, line, "everybody has left", s.text, lab->reply);
+}
+
+static int panics(struct exchange *x, const struct chain *next)
+{
+    weir_panic(-EINVAL, "planted");
+}
+
+static void panic_behind(struct lab *lab, filter_fn *filter)
+{
+    struct pin pin = generation_pin(lab->gateway);
+    struct chain *c = (struct chain *)(uintptr_t)pin.generation->routes[0].chain;
+
+    while (c->run != filter)
+        c++;
+    c->run = panics;
+    generation_unpin(&pin);
+}
+
+static void all_ways_out(struct lab *lab)
+{
+    struct client gone = {.lab = lab, .bytes = GET, .patience_ns = 100 * NS_PER_MS};
+
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_empty(lab, __LINE__);
+    lab->answer = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 503 ");
+    expect_empty(lab, __LINE__);
+    lab->answer = "nonsense\r\n\r\n";
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_empty(lab, __LINE__);
+    lab->hold = true;
+    client_main(&gone);
+    weir_sleep(5 * NS_PER_SEC); /* the gateway's own patience, too, has an end */
+    expect_empty(lab, __LINE__);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 504 ");
+    expect_empty(lab, __LINE__);
+    lab->hold = false;
+    lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok";
+    lab->reset_after = true;
+    lab_talk(lab, GET);
+    expect_empty(lab, __LINE__);
+    lab->reset_after = false;
+    panic_behind(lab, retry);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_empty(lab, __LINE__);
+}
+
+static void whoever_enters_a_bulkhead_leaves_it(void **state)
+{
+    lab_run(all_ways_out, ROUTE(BULKHEAD), NULL);
+}
+
+static void whoever_enters_an_adaptive_limit_leaves_it(void **state)
+{
+    lab_run(all_ways_out, ROUTE(ADAPTIVE), NULL);
+}
+
+static void one_too_many(struct lab *lab, const char *cause)
+{
+    struct client first = {.lab = lab, .bytes = GET, .patience_ns = 5 * NS_PER_SEC};
+
+    lab->hold = true;
+    WEIR_SCOPE (scope) {
+        expect(lab, weir_scope_go(scope, "client", client_main, &first) == 0);
+        while (lab->requests == 0)
+            weir_sleep(NS_PER_MS);
+        lab_talk(lab, GET);
+        expect_client_got(lab, "HTTP/1.1 503 ");
+        expect_client_got(lab, cause);
+        expect_client_got(lab, "\r\nRetry-After: 1\r\n");
+        expect(lab, lab->requests == 1);
+    }
+}
+
+static void second_in_bulkhead(struct lab *lab)
+{
+    one_too_many(lab, "\r\nX-Weir-Cause: bulkhead_full\r\n");
+}
+
+static void a_full_bulkhead_refuses(void **state)
+{
+    lab_run(second_in_bulkhead, ROUTE(BULKHEAD), NULL);
+}
+
+static void second_in_adaptive(struct lab *lab)
+{
+    one_too_many(lab, "\r\nX-Weir-Cause: overloaded\r\n");
+}
+
+static void a_full_adaptive_limit_refuses(void **state)
+{
+    lab_run(second_in_adaptive, ROUTE(ADAPTIVE), NULL);
+}
+
+static void by_priority(struct lab *lab)
+{
+    struct client c[3];
+    static const char *const requests[3] = {
+        GET_WITH("X-Prio: normal\r\n"), GET_WITH("X-Prio: low\r\n"), GET_WITH("X-Prio: high\r\n")};
+
+    lab->hold = true; /* each is answered by its timeout, 800 ms, and none is retried */
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 3; i++) {
+            c[i] = (struct client){.lab = lab, .bytes = requests[i], .patience_ns = 9 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
+            weir_sleep(20 * NS_PER_MS);
+        }
+        expect(lab, policy_shows(lab, "r/Bulkhead", "\"running\": 1"));
+        expect(lab, policy_shows(lab, "r/Bulkhead", "\"waiting\": 2"));
+    }
+    for (int i = 0; i < 3; i++)
+        expect(lab, got(&c[i], "HTTP/1.1 504 "));
+    expect(lab, c[2].took_ns < c[1].took_ns);
+    expect_empty(lab, __LINE__);
+}
+
+static void who_matters_more_waits_less(void **state)
+{
+    lab_run(by_priority, ROUTE("\"Priority=normal, X-Prio\", \"Bulkhead=1, 2, 30s\""),
+            TRUSTING "\n");
+}
+
+/* ---- generations and operators ---- */
+
+#define LIMITED(rate) ROUTE("\"RequestRateLimiter=" rate "\"")
+
+static void over_generations(struct lab *lab)
+{
+    lab_talk(lab, GET);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect(lab, lab_apply(lab, LIMITED("1, 3"), NULL) == 0);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 "); /* tokens carry over, and there were none */
+    expect(lab, lab_apply(lab, ROUTE(""), NULL) == 0);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect(lab, lab_apply(lab, LIMITED("1, 1"), NULL) == 0);
+    lab_talk(lab, GET); /* it had gone with the last that named it, and begins anew */
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+}
+
+static void a_new_configuration_finds_the_old_state(void **state)
+{
+    lab_run(over_generations, LIMITED("1, 2"), NULL);
+}
+
+static void operated(struct lab *lab)
+{
+    struct policies *r = &lab->gateway->policies;
+    struct str id = STR("r/RequestRateLimiter");
+
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect(lab, policies_operate(r, id, POLICY_RESET, weir_now()) == 0);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect(lab, policies_operate(r, id, POLICY_DISABLE, weir_now()) == 0);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect(lab, policies_operate(r, id, POLICY_ENABLE, weir_now()) == 0);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+}
+
+static void operators_reset_disable_and_enable(void **state)
+{
+    lab_run(operated, LIMITED("1, 1"), NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bucket_is_spent_and_refills),
+        cmocka_unit_test(each_key_has_its_own_bucket),
+        cmocka_unit_test(several_parts_are_one_key),
+        cmocka_unit_test(trusted_proxies_say_who_the_client_is),
+        cmocka_unit_test(an_untrusted_client_is_its_peer),
+        cmocka_unit_test(paced_requests_wait_for_their_turn),
+        cmocka_unit_test(a_route_may_take_less_than_the_limits),
+        cmocka_unit_test(whoever_enters_a_bulkhead_leaves_it),
+        cmocka_unit_test(whoever_enters_an_adaptive_limit_leaves_it),
+        cmocka_unit_test(a_full_bulkhead_refuses),
+        cmocka_unit_test(a_full_adaptive_limit_refuses),
+        cmocka_unit_test(who_matters_more_waits_less),
+        cmocka_unit_test(a_new_configuration_finds_the_old_state),
+        cmocka_unit_test(operators_reset_disable_and_enable),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
