@@ -114,6 +114,12 @@ struct weir_breaker {
 WEIR_API int weir_breaker_init(struct weir_breaker *b, const struct weir_breaker_options *options,
                                int64_t now_ns);
 
+/* Other numbers from now on, while calls run; state and counts stay, but for the counts when
+ * window_ns changes. on_event, arg and seed stay as they were. -EINVAL: out of range, or another
+ * window_calls. One caller at a time. */
+WEIR_API int weir_breaker_change(struct weir_breaker *b, const struct weir_breaker_options *options,
+                                 int64_t now_ns);
+
 struct weir_breaker_token {
     int64_t start_ns_;
     uint32_t generation_;
@@ -124,10 +130,34 @@ struct weir_breaker_token {
 WEIR_API int weir_breaker_acquire(struct weir_breaker *b, int64_t now_ns,
                                   struct weir_breaker_token *ret, int64_t *ret_retry_after_ns);
 
+WEIR_API bool weir_breaker_admits_(const struct weir_breaker *b, int64_t now_ns,
+                                   int64_t *ret_retry_after_ns);
+
+/* Whether acquire would let a call pass now (a recovery aside); changes nothing. False:
+ * *ret_retry_after_ns (may be NULL) as of acquire. For choosing among several before one is
+ * acquired. */
+static inline bool weir_breaker_admits(const struct weir_breaker *b, int64_t now_ns,
+                                       int64_t *ret_retry_after_ns)
+{
+    return __atomic_load_n(&b->word_, __ATOMIC_RELAXED) >> 61 == WEIR_BREAKER_CLOSED ||
+           weir_breaker_admits_(b, now_ns, ret_retry_after_ns);
+}
+
+/* Open: the next call is a probe, without waiting for the end of open_ns. For who has learnt in
+ * another way that it may be well again. */
+WEIR_API void weir_breaker_hasten(struct weir_breaker *b, int64_t now_ns);
+
 /* How the call went; it was slow when it began more than slow_ns ago. True: the breaker is open
  * now, or was already. */
 WEIR_API bool weir_breaker_report(struct weir_breaker *b, const struct weir_breaker_token *token,
                                   enum weir_outcome outcome, int64_t now_ns);
+
+/* The same where nobody could stand in for what the breaker guards: failures in a row, which one
+ * bad request repeated can bring about, do not open it; the share of failures among all calls
+ * does. */
+WEIR_API bool weir_breaker_report_share(struct weir_breaker *b,
+                                        const struct weir_breaker_token *token,
+                                        enum weir_outcome outcome, int64_t now_ns);
 
 /* Breaker and retry together: after the failed attempt of this number (1, 2, ...) of one call at
  * one endpoint has been reported. Opens after the first when more than 50 % of at least

@@ -33,6 +33,9 @@ enum {
 #define PAYLOAD_MASK    ((UINT64_C(1) << GENERATION_SHIFT) - 1)
 #define OPEN_MAX_NS     (INT64_C(365) * 24 * 3600 * NS_PER_SEC)
 
+/* Numbers may change while calls run: weir_breaker_change(). */
+#define OPTION(b, field) relaxed_load(&(b)->options_.field)
+
 /* ---- the word ---- */
 
 static enum weir_breaker_state state_of(uint64_t word)
@@ -86,7 +89,7 @@ static uint64_t open_payload(const struct weir_breaker *b, int64_t until_ns)
 
 static uint64_t lease_payload(const struct weir_breaker *b, int64_t now_ns)
 {
-    int64_t end = age_at(b, now_ns) + b->options_.lease_ns;
+    int64_t end = age_at(b, now_ns) + OPTION(b, lease_ns);
 
     return UINT64_C(1) << ISSUED_SHIFT |
            ((uint64_t)(end + LEASE_UNIT_NS - 1) / LEASE_UNIT_NS & LEASE_MASK);
@@ -144,6 +147,33 @@ int weir_breaker_init(struct weir_breaker *b, const struct weir_breaker_options 
     return 0;
 }
 
+int weir_breaker_change(struct weir_breaker *b, const struct weir_breaker_options *options,
+                        int64_t now_ns)
+{
+    struct weir_breaker_options *o = &b->options_;
+
+    if (!options_valid(options) || options->window_calls != o->window_calls)
+        return -EINVAL;
+    relaxed_store(&o->consecutive_failures, options->consecutive_failures);
+    relaxed_store(&o->failure_percent, options->failure_percent);
+    relaxed_store(&o->slow_percent, options->slow_percent);
+    relaxed_store(&o->slow_ns, options->slow_ns);
+    relaxed_store(&o->calls_min, options->calls_min);
+    relaxed_store(&o->ladder_calls_min, options->ladder_calls_min);
+    relaxed_store(&o->open_ns, options->open_ns);
+    relaxed_store(&o->open_max_ns, options->open_max_ns);
+    relaxed_store(&o->open_jitter_percent, options->open_jitter_percent);
+    relaxed_store(&o->probes, options->probes);
+    relaxed_store(&o->lease_ns, options->lease_ns);
+    relaxed_store(&o->recovery_ns, options->recovery_ns);
+    relaxed_store(&b->armed_, 1); /* what was counted may reach the new share */
+    if (options->window_ns != o->window_ns) {
+        relaxed_store(&o->window_ns, options->window_ns);
+        window_resize(b, age_at(b, now_ns));
+    }
+    return 0;
+}
+
 /* ---- transitions ---- */
 
 static void tell(struct weir_breaker *b, uint64_t from, uint64_t to,
@@ -163,16 +193,16 @@ static void tell(struct weir_breaker *b, uint64_t from, uint64_t to,
 /* How long the next opening lasts: doubled with each in a row, less the jitter. */
 static int64_t next_open_ns(const struct weir_breaker *b)
 {
-    const struct weir_breaker_options *o = &b->options_;
     uint32_t trips = relaxed_load(&b->trips_);
-    int64_t max_ns = MAX(o->open_ns, o->open_max_ns), open_ns = o->open_ns;
+    int64_t max_ns = MAX(OPTION(b, open_ns), OPTION(b, open_max_ns)), open_ns = OPTION(b, open_ns);
     struct rng rng;
 
     for (uint32_t i = 0; i < trips && open_ns < max_ns; i++)
         open_ns = open_ns > max_ns / 2 ? max_ns : open_ns * 2;
-    if (o->open_jitter_percent != 0) {
-        rng_seed(&rng, o->seed + trips * UINT64_C(0x9e3779b97f4a7c15));
-        open_ns -= (int64_t)rng_below(&rng, (uint64_t)(open_ns / 100 * o->open_jitter_percent + 1));
+    if (OPTION(b, open_jitter_percent) != 0) {
+        rng_seed(&rng, OPTION(b, seed) + trips * UINT64_C(0x9e3779b97f4a7c15));
+        open_ns -= (int64_t)rng_below(
+            &rng, (uint64_t)(open_ns / 100 * OPTION(b, open_jitter_percent) + 1));
     }
     return open_ns;
 }
@@ -230,11 +260,11 @@ static bool recovery_admits(struct weir_breaker *b, int64_t now_ns)
     int64_t passed_ns = now_ns - relaxed_load(&b->closed_ns_);
     uint64_t percent, turn;
 
-    if (passed_ns >= b->options_.recovery_ns)
+    if (passed_ns >= OPTION(b, recovery_ns))
         return true;
     percent = RECOVERY_PERCENT_MIN +
               (100 - RECOVERY_PERCENT_MIN) *
-                  (uint64_t)((double)MAX(passed_ns, 0) * 1000 / (double)b->options_.recovery_ns) /
+                  (uint64_t)((double)MAX(passed_ns, 0) * 1000 / (double)OPTION(b, recovery_ns)) /
                   1000;
     turn = __atomic_fetch_add(&b->ramp_, 1, __ATOMIC_RELAXED);
     return (uint32_t)(turn * UINT32_C(0x9e3779b9)) < percent * (UINT32_MAX / 100);
@@ -254,7 +284,7 @@ static int acquire_probe(struct weir_breaker *b, uint64_t word, int64_t now_ns,
             return weir_breaker_acquire(b, now_ns, ret, ret_retry_after_ns); /* it has changed */
         if (left_ns <= 0)
             to = next_word(word, WEIR_BREAKER_HALF_OPEN, lease_payload(b, now_ns));
-        else if (state == WEIR_BREAKER_HALF_OPEN && issued_of(word) < b->options_.probes)
+        else if (state == WEIR_BREAKER_HALF_OPEN && issued_of(word) < OPTION(b, probes))
             to = word + (UINT64_C(1) << ISSUED_SHIFT);
         else
             return refuse(b, left_ns, ret_retry_after_ns);
@@ -279,11 +309,45 @@ int weir_breaker_acquire(struct weir_breaker *b, int64_t now_ns, struct weir_bre
         return acquire_probe(b, word, now_ns, ret, ret_retry_after_ns);
     if (unlikely(state == WEIR_BREAKER_FORCED_OPEN))
         return refuse(b, INT64_MAX, ret_retry_after_ns);
-    if (unlikely(b->options_.recovery_ns != 0) && state == WEIR_BREAKER_CLOSED &&
+    if (unlikely(OPTION(b, recovery_ns) != 0) && state == WEIR_BREAKER_CLOSED &&
         !recovery_admits(b, now_ns))
-        return refuse(b, b->options_.recovery_ns / 10, ret_retry_after_ns);
+        return refuse(b, OPTION(b, recovery_ns) / 10, ret_retry_after_ns);
     pass(ret, word, now_ns);
     return 0;
+}
+
+bool weir_breaker_admits_(const struct weir_breaker *b, int64_t now_ns, int64_t *ret_retry_after_ns)
+{
+    uint64_t word = acquire_load(&b->word_);
+    int64_t left_ns = INT64_MAX; /* forced open */
+
+    switch (state_of(word)) {
+    case WEIR_BREAKER_FORCED_OPEN:
+        break;
+    case WEIR_BREAKER_OPEN:
+        left_ns = open_until_ns(b, word) - now_ns;
+        break;
+    case WEIR_BREAKER_HALF_OPEN:
+        left_ns = issued_of(word) < OPTION(b, probes) ? 0 : lease_left_ns(b, word, now_ns);
+        break;
+    default:
+        return true;
+    }
+    if (left_ns > 0 && ret_retry_after_ns != NULL)
+        *ret_retry_after_ns = left_ns;
+    return left_ns <= 0;
+}
+
+void weir_breaker_hasten(struct weir_breaker *b, int64_t now_ns)
+{
+    uint64_t word = acquire_load(&b->word_);
+
+    while (state_of(word) == WEIR_BREAKER_OPEN && open_until_ns(b, word) > now_ns) {
+        uint64_t until = (uint64_t)age_at(b, now_ns) / NS_PER_MS;
+
+        if (cas(&b->word_, &word, (word & ~PAYLOAD_MASK) | until))
+            return;
+    }
 }
 
 /* ---- report ---- */
@@ -294,21 +358,21 @@ static bool share_reached(uint32_t part, uint32_t calls, uint32_t percent)
 }
 
 /* The reason to open that the counts give, or -1. */
-static int verdict(struct weir_breaker *b, uint64_t word, int64_t now_ns)
+static int verdict(struct weir_breaker *b, uint64_t word, bool row_opens, int64_t now_ns)
 {
-    const struct weir_breaker_options *o = &b->options_;
     struct window_counts c;
     bool failing, slow;
+    uint32_t row_max = OPTION(b, consecutive_failures);
 
-    if (o->consecutive_failures != 0 && failures_in_row(word) >= o->consecutive_failures)
+    if (row_opens && row_max != 0 && failures_in_row(word) >= row_max)
         return WEIR_BREAKER_CONSECUTIVE;
-    if (o->failure_percent == 0 && o->slow_percent == 0)
+    if (OPTION(b, failure_percent) == 0 && OPTION(b, slow_percent) == 0)
         return -1;
     c = window_counts(b, age_at(b, now_ns));
-    failing = c.failures != 0 && share_reached(c.failures, c.calls, o->failure_percent);
-    slow = c.slow != 0 && share_reached(c.slow, c.calls, o->slow_percent);
+    failing = c.failures != 0 && share_reached(c.failures, c.calls, OPTION(b, failure_percent));
+    slow = c.slow != 0 && share_reached(c.slow, c.calls, OPTION(b, slow_percent));
     relaxed_store(&b->armed_, failing || slow);
-    if (c.calls < o->calls_min)
+    if (c.calls < OPTION(b, calls_min))
         return -1;
     return failing ? WEIR_BREAKER_FAILURE_RATE : slow ? WEIR_BREAKER_SLOW_RATE : -1;
 }
@@ -331,14 +395,15 @@ static bool note_in_row(struct weir_breaker *b, uint64_t *word, uint32_t generat
 
 /* What is not just another call that went well. */
 static __attribute__((noinline)) bool judge(struct weir_breaker *b, uint64_t word,
-                                            uint32_t generation, bool failed, int64_t now_ns)
+                                            uint32_t generation, bool failed, bool row_opens,
+                                            int64_t now_ns)
 {
     int reason;
 
     if (!note_in_row(b, &word, generation, failed))
         return state_of(word) == WEIR_BREAKER_OPEN;
     while (state_of(word) == WEIR_BREAKER_CLOSED && generation_of(word) == generation &&
-           (reason = verdict(b, word, now_ns)) >= 0)
+           (reason = verdict(b, word, row_opens, now_ns)) >= 0)
         if (open_from(b, &word, (enum weir_breaker_reason)reason, now_ns))
             return true;
     return state_of(word) == WEIR_BREAKER_OPEN;
@@ -357,7 +422,7 @@ static __attribute__((noinline)) bool report_probe(struct weir_breaker *b, uint6
         } else if (outcome == WEIR_OUTCOME_IGNORED) {
             if (cas(&b->word_, &word, word - (UINT64_C(1) << ISSUED_SHIFT)))
                 return false;
-        } else if (passed_of(passed) >= b->options_.probes) {
+        } else if (passed_of(passed) >= OPTION(b, probes)) {
             if (close_from(b, &word, now_ns))
                 return false;
         } else if (cas(&b->word_, &word, passed)) {
@@ -367,13 +432,13 @@ static __attribute__((noinline)) bool report_probe(struct weir_breaker *b, uint6
     return state_of(word) == WEIR_BREAKER_OPEN;
 }
 
-bool weir_breaker_report(struct weir_breaker *b, const struct weir_breaker_token *token,
-                         enum weir_outcome outcome, int64_t now_ns)
+static inline bool report(struct weir_breaker *b, const struct weir_breaker_token *token,
+                          enum weir_outcome outcome, bool row_opens, int64_t now_ns)
 {
     uint64_t word = acquire_load(&b->word_);
     enum weir_breaker_state state = state_of(word);
     uint32_t generation = token->generation_;
-    bool slow = b->options_.slow_percent != 0 && now_ns - token->start_ns_ > b->options_.slow_ns;
+    bool slow = OPTION(b, slow_percent) != 0 && now_ns - token->start_ns_ > OPTION(b, slow_ns);
     bool failed = outcome == WEIR_OUTCOME_FAILED;
 
     if (unlikely(generation_of(word) != generation)) {
@@ -390,7 +455,19 @@ bool weir_breaker_report(struct weir_breaker *b, const struct weir_breaker_token
     window_add(b, age_at(b, now_ns), failed, slow);
     if (likely(!failed && !slow && failures_in_row(word) == 0 && !relaxed_load(&b->armed_)))
         return false;
-    return judge(b, word, generation, failed, now_ns);
+    return judge(b, word, generation, failed, row_opens, now_ns);
+}
+
+bool weir_breaker_report(struct weir_breaker *b, const struct weir_breaker_token *token,
+                         enum weir_outcome outcome, int64_t now_ns)
+{
+    return report(b, token, outcome, true, now_ns);
+}
+
+bool weir_breaker_report_share(struct weir_breaker *b, const struct weir_breaker_token *token,
+                               enum weir_outcome outcome, int64_t now_ns)
+{
+    return report(b, token, outcome, false, now_ns);
 }
 
 bool weir_breaker_ladder(struct weir_breaker *b, uint32_t failed_attempts, int64_t now_ns)
@@ -402,7 +479,7 @@ bool weir_breaker_ladder(struct weir_breaker *b, uint32_t failed_attempts, int64
         if (failed_attempts < 3) {
             struct window_counts c = window_counts(b, age_at(b, now_ns));
 
-            if (c.calls < b->options_.ladder_calls_min ||
+            if (c.calls < OPTION(b, ladder_calls_min) ||
                 (uint64_t)c.failures * 100 <= (uint64_t)c.calls * above_percent[failed_attempts])
                 return false;
         }

@@ -21,7 +21,7 @@ enum {
 /* The number of the slice that runs is kept, since a multiplication is cheaper than a division. */
 static uint64_t slice_at(const struct weir_breaker *b, int64_t age_ns)
 {
-    uint64_t slice_ns = b->window_.slice_ns_, age = (uint64_t)MAX(age_ns, 0);
+    uint64_t slice_ns = relaxed_load(&b->window_.slice_ns_), age = (uint64_t)MAX(age_ns, 0);
     uint64_t number = relaxed_load(&b->window_.current_);
 
     return likely(age - number * slice_ns < slice_ns) ? number : age / slice_ns;
@@ -145,4 +145,16 @@ void window_clear(struct weir_breaker *b, int64_t age_ns)
         b->window_.failed_[i] = b->window_.slow_[i] = 0;
     b->window_.next_ = b->window_.calls_ = b->window_.failures_ = b->window_.slows_ = 0;
     word_unlock(&b->window_.lock_);
+}
+
+/* Numbers of slices of the old length mean nothing any more. */
+void window_resize(struct weir_breaker *b, int64_t age_ns)
+{
+    relaxed_store(&b->window_.slice_ns_, (uint64_t)(b->options_.window_ns + SLICES - 1) / SLICES);
+    for (unsigned i = 0; i < WEIR_BREAKER_SHARDS_; i++)
+        for (unsigned j = 0; j < SLICES; j++) {
+            relaxed_store(&b->window_.shards_[i].slices_[j][0], 0);
+            relaxed_store(&b->window_.shards_[i].slices_[j][1], 0);
+        }
+    window_clear(b, age_ns);
 }

@@ -16,5 +16,7 @@ void window_add(struct weir_breaker *b, int64_t age_ns, bool failed, bool slow);
 struct window_counts window_counts(const struct weir_breaker *b, int64_t age_ns);
 /* Forgets all calls. */
 void window_clear(struct weir_breaker *b, int64_t age_ns);
+/* The options' window_ns has changed: forgets all calls. */
+void window_resize(struct weir_breaker *b, int64_t age_ns);
 
 #endif

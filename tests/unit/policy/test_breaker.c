@@ -373,6 +373,77 @@ static void options_out_of_range_are_refused(void **state)
 
 /* By chance: probes out at once never exceed the permits of their lease, no half-open outlives its
  * lease, and it never wedges. */
+static void by_share_a_row_of_failures_does_not_open_it(void **state)
+{
+    struct weir_breaker_token token;
+
+    begin(listening());
+    for (unsigned i = 0; i < 19; i++) {
+        assert_int_equal(weir_breaker_acquire(&breaker, T0, &token, NULL), 0);
+        assert_false(weir_breaker_report_share(&breaker, &token, WEIR_OUTCOME_FAILED, T0));
+    }
+    assert_int_equal(state_at(T0), WEIR_BREAKER_CLOSED);
+    assert_int_equal(weir_breaker_acquire(&breaker, T0, &token, NULL), 0);
+    assert_true(weir_breaker_report_share(&breaker, &token, WEIR_OUTCOME_FAILED, T0));
+    assert_int_equal(events[0].reason, WEIR_BREAKER_FAILURE_RATE);
+}
+
+static void looking_whether_it_admits_takes_no_permit(void **state)
+{
+    struct weir_breaker_token token;
+    int64_t after = 0;
+
+    begin(listening());
+    assert_true(weir_breaker_admits(&breaker, T0, &after));
+    fail_times(5, T0);
+    assert_false(weir_breaker_admits(&breaker, T0 + 10 * SEC, &after));
+    assert_int_equal(after, 20 * SEC);
+    assert_true(weir_breaker_admits(&breaker, T0 + 30 * SEC, &after));
+    assert_int_equal(state_at(T0 + 30 * SEC), WEIR_BREAKER_OPEN);
+    assert_int_equal(weir_breaker_acquire(&breaker, T0 + 30 * SEC, &token, NULL), 0);
+    assert_false(weir_breaker_admits(&breaker, T0 + 31 * SEC, &after));
+    assert_true(weir_breaker_admits(&breaker, T0 + 40 * SEC, &after));
+    assert_int_equal(weir_breaker_set(&breaker, WEIR_BREAKER_FORCED_OPEN, T0), 0);
+    assert_false(weir_breaker_admits(&breaker, T0, &after));
+    assert_int_equal(after, INT64_MAX);
+    assert_int_equal(weir_breaker_set(&breaker, WEIR_BREAKER_DISABLED, T0), 0);
+    assert_true(weir_breaker_admits(&breaker, T0, &after));
+}
+
+static void hastened_the_next_call_is_the_probe(void **state)
+{
+    begin(listening());
+    weir_breaker_hasten(&breaker, T0);
+    assert_int_equal(state_at(T0), WEIR_BREAKER_CLOSED);
+    fail_times(5, T0);
+    weir_breaker_hasten(&breaker, T0 + SEC);
+    call(WEIR_OUTCOME_OK, T0 + SEC);
+    assert_int_equal(state_at(T0 + SEC), WEIR_BREAKER_CLOSED);
+}
+
+static void numbers_change_while_state_and_counts_stay(void **state)
+{
+    struct weir_breaker_options o = listening();
+
+    begin(o);
+    fail_times(3, T0);
+    o.consecutive_failures = 4;
+    o.open_ns = 5 * SEC;
+    assert_int_equal(weir_breaker_change(&breaker, &o, T0), 0);
+    fail_times(1, T0);
+    assert_int_equal(state_at(T0), WEIR_BREAKER_OPEN);
+    assert_int_equal(refused_for(T0), 5 * SEC);
+    o.window_ns = 20 * SEC;
+    assert_int_equal(weir_breaker_change(&breaker, &o, T0), 0);
+    assert_int_equal(state_at(T0), WEIR_BREAKER_OPEN);
+    assert_int_equal(weir_breaker_view(&breaker, T0).calls, 0);
+    o.window_calls = 10;
+    assert_int_equal(weir_breaker_change(&breaker, &o, T0), -EINVAL);
+    o.window_calls = 0;
+    o.probes = 0;
+    assert_int_equal(weir_breaker_change(&breaker, &o, T0), -EINVAL);
+}
+
 static void random_histories_keep_the_promises(void **state)
 {
     enum { CALLS = 16 };
@@ -467,6 +538,10 @@ int main(void)
         cmocka_unit_test(an_operator_forces_disables_and_resets),
         cmocka_unit_test(clocks_that_stall_or_jump_do_not_wedge_it),
         cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(by_share_a_row_of_failures_does_not_open_it),
+        cmocka_unit_test(looking_whether_it_admits_takes_no_permit),
+        cmocka_unit_test(hastened_the_next_call_is_the_probe),
+        cmocka_unit_test(numbers_change_while_state_and_counts_stay),
         cmocka_unit_test(random_histories_keep_the_promises),
         cmocka_unit_test(a_stampede_gets_exactly_the_permits),
     };
