@@ -79,7 +79,7 @@ static int set_option(struct parse *p, int index, const char *attached)
 {
     const struct args_option *o = &p->spec->options[index];
 
-    if (p->out->values[index] != NULL) {
+    if (p->out->values[index] != NULL && !o->repeats) {
         snprintf(p->error, ARGS_ERROR_MAX, "option '--%s' is given twice", o->name);
         return -EINVAL;
     }
@@ -100,6 +100,13 @@ static int set_option(struct parse *p, int index, const char *attached)
         attached = p->argv[p->next++];
     }
     p->out->values[index] = attached;
+    if (o->repeats && p->out->many_count == ARGS_MANY_MAX) {
+        snprintf(p->error, ARGS_ERROR_MAX, "option '--%s' is given more than %d times", o->name,
+                 ARGS_MANY_MAX);
+        return -EINVAL;
+    }
+    if (o->repeats)
+        p->out->many[p->out->many_count++] = attached;
     return 0;
 }
 

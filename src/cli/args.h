@@ -7,6 +7,7 @@
 
 #define ARGS_OPTIONS_MAX  12
 #define ARGS_OPERANDS_MAX 2
+#define ARGS_MANY_MAX     64
 #define ARGS_ERROR_MAX    256
 
 struct args_option {
@@ -15,6 +16,7 @@ struct args_option {
     const char *value; /* what the value is called in the usage; NULL: a flag */
     const char *help;  /* one line */
     bool required;
+    bool repeats; /* may be given several times: args.many; one such option a command */
 };
 
 struct args_spec {
@@ -26,6 +28,8 @@ struct args {
     const char *values[ARGS_OPTIONS_MAX]; /* by index of the option; a flag that was given: "" */
     const char *operands[ARGS_OPERANDS_MAX];
     unsigned operand_count;
+    const char *many[ARGS_MANY_MAX]; /* of the option that repeats, in order */
+    unsigned many_count;
     bool help; /* -h or --help was given: nothing else was checked behind it */
 };
 

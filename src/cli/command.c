@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 const struct command *const commands[] = {
-    &command_demo,   &command_run,     &command_check, &command_docs,
-    &command_schema, &command_version, &command_help,  NULL,
+    &command_demo, &command_run,    &command_check,   &command_explain,
+    &command_docs, &command_schema, &command_version, &command_help,
+    NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -21,6 +21,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_check;
+extern const struct command command_explain;
 extern const struct command command_demo;
 extern const struct command command_schema;
 extern const struct command command_docs;

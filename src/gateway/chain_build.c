@@ -242,3 +242,34 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
     *ret = chain;
     return 0;
 }
+
+/* Those that are in chains without being configured. */
+static const struct {
+    filter_fn *run;
+    const char *name;
+    bool last;
+} fixtures[] = {
+    {prepare_request, "prepare_request", false},
+    {retry, "retry", false},
+    {forward, "forward", true},
+    {route_not_found, "route_not_found", true},
+    {destination_not_found, "destination_not_found", true},
+    {answer_empty, "answer_empty", true},
+};
+
+void chain_describe(const struct chain *c, struct chain_step *ret)
+{
+    const struct filter_settings *s = c->settings;
+
+    for (size_t i = 0; i < ARRAY_LEN(fixtures); i++) {
+        if (fixtures[i].run == c->run) {
+            *ret = (struct chain_step){.name = str_of(fixtures[i].name), .last = fixtures[i].last};
+            return;
+        }
+    }
+    *ret = (struct chain_step){
+        .name = config_filter_text(s->config->kind),
+        .config = s->config,
+        .plain = kinds[s->config->kind].rank == RANK_PLAIN,
+    };
+}

@@ -34,4 +34,7 @@ uint32_t predicate_vars(const struct predicate *p);
 /* Does not park. Variables of path and host patterns are added to v. */
 bool predicate_holds(const struct predicate *p, const struct match_input *in, struct vars *v);
 
+/* What of the request it looks at, in words: "the path is /a". (predicate_explain.c) */
+void predicate_seen(const struct predicate *p, const struct match_input *in, struct buf *out);
+
 #endif

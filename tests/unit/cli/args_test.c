@@ -12,6 +12,7 @@ static const struct args_option options[] = {
     {"config", 'c', "FILE", ""},
     {"quiet", 'q', NULL, ""},
     {"seconds", 0, "N", ""},
+    {"header", 'H', "FIELD", "", .repeats = true},
     {0},
 };
 static const struct args_spec spec = {.options = options, .operands = {"FILE", "[OTHER]"}};
@@ -39,6 +40,25 @@ static void every_form_of_an_option_gives_its_value(void **state)
     assert_int_equal(PARSE("-q", "f"), 0);
     assert_non_null(args_value(&spec, &a, "quiet"));
     assert_null(args_value(&spec, &a, "config"));
+}
+
+static void an_option_that_repeats_keeps_every_value_in_order(void **state)
+{
+    const char *many[ARGS_MANY_MAX + 2];
+    char error[ARGS_ERROR_MAX];
+    struct args a;
+
+    assert_int_equal(PARSE("-H", "a", "f", "--header=b", "-Hc"), 0);
+    assert_int_equal(a.many_count, 3);
+    assert_string_equal(a.many[0], "a");
+    assert_string_equal(a.many[1], "b");
+    assert_string_equal(a.many[2], "c");
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = "-Hx";
+    many[0] = "f";
+    assert_int_equal(args_parse(&spec, (int)ARRAY_LEN(many), (char *const *)many, &a, error),
+                     -EINVAL);
+    assert_string_equal(error, "option '--header' is given more than 64 times");
 }
 
 static void an_option_may_take_a_dash_as_its_value(void **state)
@@ -151,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_of_an_option_gives_its_value),
+        cmocka_unit_test(an_option_that_repeats_keeps_every_value_in_order),
         cmocka_unit_test(an_option_may_take_a_dash_as_its_value),
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(help_wins_over_what_is_missing),
