@@ -167,6 +167,19 @@ static inline enum claim_outcome co_claim(struct co *co, uint32_t seq, enum clai
     return (c & CLAIM_WAITING) != 0 ? CLAIM_WON : CLAIM_EARLY;
 }
 
+/* The same for a caller that holds the lock which all hold that can end this wait (park_held()): it
+ * needs no atomic exchange. True: the caller must make it runnable. */
+static inline bool co_claim_held(struct co *co, uint32_t seq, enum claim_result result)
+{
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+
+    if ((uint32_t)(c >> 32) != seq || (c & CLAIM_WAITING) == 0)
+        return false; /* somebody else did */
+    atomic_store_explicit(&co->claim, (uint64_t)seq << 32 | CLAIM_RESULT | (uint64_t)result << 4,
+                          memory_order_release);
+    return true;
+}
+
 /* Orders what the caller published before what it reads next, against a reader who does the reverse
  * (Dekker). The thread sanitizer knows no fences, but the same from a read-modify-write. */
 static inline void full_fence(void)

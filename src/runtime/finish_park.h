@@ -29,4 +29,15 @@ static inline void finish_park(struct m *m, struct co *co, struct spinlock *unlo
         park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
 }
 
+/* The same when all who can end the wait hold the lock first. */
+static inline void finish_park_held(struct m *m, struct co *co, struct spinlock *unlock)
+{
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+
+    ASSERT_HOT((c & CLAIM_PREPARE) != 0);
+    atomic_store_explicit(&co->claim, c + CLAIM_WAITING - CLAIM_PREPARE, memory_order_release);
+    spin_unlock(unlock);
+    stat_add(&m->p->parks, 1);
+}
+
 #endif

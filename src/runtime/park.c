@@ -35,12 +35,21 @@ static void guard_wait(struct co *co, int64_t at_ns)
                   (uint64_t)co->seq << 32 | (uint64_t)co->index << 8);
 }
 
-static inline int wait_here(struct co *co, int64_t at_ns, struct spinlock *unlock)
+static inline int take_result(struct co *co)
 {
     static const int codes[] = {[RESULT_WOKEN] = 0,
                                 [RESULT_TIMEOUT] = -ETIMEDOUT,
                                 [RESULT_CANCELLED] = -ECANCELED,
                                 [RESULT_CLOSED] = -EBADF};
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_acquire);
+
+    ASSERT_HOT((c & CLAIM_RESULT) != 0 && (uint32_t)(c >> 32) == co->seq);
+    park_abandon(co);
+    return codes[(c >> 4) & 3];
+}
+
+static inline int wait_here(struct co *co, int64_t at_ns, struct spinlock *unlock)
+{
     uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
 
     if ((c & CLAIM_SHIELD) == 0)
@@ -50,10 +59,7 @@ static inline int wait_here(struct co *co, int64_t at_ns, struct spinlock *unloc
         switch_away(co->m, co, sched_pick(co->m), AFTER_PARK, unlock);
     else if (unlock != NULL)
         spin_unlock(unlock);
-    c = atomic_load_explicit(&co->claim, memory_order_acquire);
-    ASSERT_HOT((c & CLAIM_RESULT) != 0 && (uint32_t)(c >> 32) == co->seq);
-    park_abandon(co);
-    return codes[(c >> 4) & 3];
+    return take_result(co);
 }
 
 static NOINLINE int park_profiled(struct co *co, int64_t at_ns, struct spinlock *unlock)
@@ -74,6 +80,26 @@ int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
     if (profile_on(WEIR_PROFILE_BLOCK | WEIR_PROFILE_MUTEX))
         return park_profiled(co, at_ns, unlock);
     return wait_here(co, at_ns, unlock);
+}
+
+bool park_can_be_held(const struct co *co, unsigned flags)
+{
+    return ((flags & PARK_SHIELDED) != 0 || co->deadline_ns == NS_NEVER) &&
+           !profile_on(WEIR_PROFILE_BLOCK | WEIR_PROFILE_MUTEX);
+}
+
+int park_held(struct co *co, struct spinlock *lock)
+{
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+
+    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) &&
+        (c & CLAIM_SHIELD) == 0) {
+        spin_unlock(lock);
+        park_abandon(co);
+        return -ECANCELED;
+    }
+    switch_away(co->m, co, sched_pick(co->m), AFTER_PARK_HELD, lock);
+    return take_result(co);
 }
 
 void park_run(struct co *co)

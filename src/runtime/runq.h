@@ -161,6 +161,17 @@ static inline bool runq_push_yielded(struct runq *q, struct co *co, unsigned tic
     return true;
 }
 
+/* Owner: what it is about to put into the slot would be its next pick. Counts as that pick. */
+static inline bool runq_hand_over(struct runq *q)
+{
+    if (atomic_load_explicit(&q->next, memory_order_relaxed) != NULL)
+        return false;
+    if (q->streak >= STREAK_MAX && runq_len(q) != 0)
+        return false;
+    q->streak++;
+    return true;
+}
+
 /* Owner, now and then: who has yielded and waited for long enough; or, with oldest, who has waited
  * for its first run longest. */
 static inline struct co *runq_get_long(struct runq *q, unsigned tick, bool oldest)

@@ -4,6 +4,7 @@
  * wake. */
 #include "runtime/sched.h"
 #include "runtime/alarm.h"
+#include "runtime/profile.h"
 
 enum {
     BUSY_POLL_NS = 500 * 1000, /* least time between polls while there is other work */
@@ -213,6 +214,8 @@ static bool poll_once(struct m *m, int64_t timeout_ns)
     return true;
 }
 
+/* What is due, but no more than the ring has room for: the rest is as well off in the wheel, for
+ * the next round, as in the global queue, and is not touched twice. */
 static void run_timers(struct m *m)
 {
     struct expired expired[EXPIRE_BATCH];
@@ -234,7 +237,7 @@ static void run_timers(struct m *m)
         }
         set_firing(m->p, false);
         stat_add(&m->p->fired, n);
-    } while (n == EXPIRE_BATCH);
+    } while (n == EXPIRE_BATCH && runq_len(&m->p->q) <= RUNQ_SIZE / 2);
 }
 
 /* Reads the clock and runs what is due. */
@@ -342,6 +345,20 @@ struct co *sched_pick(struct m *m)
         return &m->g0;
     co = unlikely(rt.simulated) ? bag_pick(p) : runq_get(&p->q);
     return likely(co != NULL) ? co : &m->g0;
+}
+
+struct co *sched_pick_after(struct m *m, struct co *co)
+{
+    struct p *p = m->p;
+
+    if (likely(!rt.simulated && !sched_round_due(m) && !ready_sampled(p) &&
+               !profile_on(WEIR_PROFILE_MUTEX) && runq_hand_over(&p->q))) {
+        stat_add(&p->unparks, 1);
+        atomic_store_explicit(&p->tick, sched_tick(p) + 1, memory_order_relaxed);
+        return co;
+    }
+    park_run(co);
+    return sched_pick(m);
 }
 
 /* Every so many picks: others must not starve behind a busy local queue. */

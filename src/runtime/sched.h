@@ -94,7 +94,7 @@ struct p {
 };
 
 /* What to do with the coroutine that was left, on the stack that was switched to. */
-enum after { AFTER_NOTHING, AFTER_PARK, AFTER_YIELD, AFTER_EXIT };
+enum after { AFTER_NOTHING, AFTER_PARK, AFTER_PARK_HELD, AFTER_YIELD, AFTER_EXIT };
 
 /* A thread. */
 struct m {
@@ -259,6 +259,9 @@ void sched_wake_one(void);
 void sched_wake_all(void);
 /* A coroutine to switch to, or the scheduler loop of this thread. */
 struct co *sched_pick(struct m *m);
+/* The same by a caller that leaves its stack and has just claimed co: sched_ready_next() and then a
+ * pick, which as a rule is co. */
+struct co *sched_pick_after(struct m *m, struct co *co);
 /* True when sched_pick() gave the loop because it is time for a look around, not for want of work.
  */
 bool sched_round_due(struct m *m);
@@ -275,6 +278,11 @@ enum { PARK_SHIELDED = 1 }; /* neither deadline nor cancellation ends it */
 co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags);
 /* 0; -ETIMEDOUT: at_ns or the deadline in force; -ECANCELED; -EBADF (RESULT_CLOSED). */
 int park(struct co *co, int64_t at_ns, struct spinlock *unlock);
+/* The same without a time, for a wait that only holders of the lock can end, cancellers among them:
+ * neither side needs an atomic exchange (co_claim_held()). For whom park_can_be_held(). */
+int park_held(struct co *co, struct spinlock *lock);
+/* No timer will end a wait that co begins now, and nobody watches its waits. */
+bool park_can_be_held(const struct co *co, unsigned flags);
 /* Takes a prepared wait back that was not published. */
 void park_abandon(struct co *co);
 
@@ -328,7 +336,9 @@ static inline void co_spend(struct co *co)
 /* spawn.c */
 /* A coroutine that is not runnable yet. NULL at the limit. m NULL: a foreign thread. */
 struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause);
-void spawn_ended(struct co *co);                /* by itself, its function has returned */
+/* By itself: its function has returned. Whom that lets go on, claimed and not yet runnable, or
+ * NULL. */
+struct co *spawn_ended(struct co *co);
 void spawn_discard(struct m *m, struct co *co); /* instead of making it runnable */
 void spawn_free(struct m *m, struct co *co);    /* after it has ended and its stack has been left */
 uint32_t spawn_live_count(void);
@@ -344,7 +354,7 @@ void switch_bounds(struct m *m);
 NORETURN void co_end(struct co *co);
 
 /* scope.c */
-void scope_child_ended(struct co *co);
+struct co *scope_child_ended(struct co *co);
 /* What the function of a child has returned, before it ends: the first negative one (or
  * -ENOTRECOVERABLE for a panic) becomes the scope's error and cancels what is in it. */
 void scope_child_result(struct co *co, int result);

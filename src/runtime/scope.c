@@ -17,6 +17,7 @@ struct __attribute__((may_alias)) scope {
     uint32_t count;
     int error; /* of the first child that failed */
     bool cancelled;
+    bool held; /* only who holds the lock can end that wait */
 };
 _Static_assert(sizeof(struct scope) <= offsetof(struct weir_scope, done), "struct weir_scope");
 
@@ -126,12 +127,19 @@ void weir_scope_enter(struct weir_scope *ws)
     spin_unlock(&co->family_lock);
 }
 
+/* Under the owner's lock, which it gives up. */
+static int wait_for_children(struct scope *s, struct co *co, unsigned flags)
+{
+    s->joiner = park_prepare(co, WAIT_SCOPE, s, flags);
+    s->held = park_can_be_held(co, flags);
+    return s->held ? park_held(co, &co->family_lock) : park(co, NS_NEVER, &co->family_lock);
+}
+
 /* Under the owner's lock, which it gives up while it waits. */
 static void join_shielded(struct scope *s, struct co *co)
 {
     while (s->count > 0) {
-        s->joiner = park_prepare(co, WAIT_SCOPE, s, PARK_SHIELDED);
-        park(co, NS_NEVER, &co->family_lock);
+        wait_for_children(s, co, PARK_SHIELDED);
         spin_lock(&co->family_lock);
     }
 }
@@ -167,8 +175,7 @@ int weir_scope_join(struct weir_scope *ws)
         spin_unlock(&co->family_lock);
         return 0;
     }
-    s->joiner = park_prepare(co, WAIT_SCOPE, s, 0);
-    r = park(co, NS_NEVER, &co->family_lock);
+    r = wait_for_children(s, co, 0);
     if (r < 0) {
         spin_lock(&co->family_lock);
         s->joiner = 0;
@@ -243,23 +250,32 @@ int weir_scope_try(struct weir_scope *ws, const char *name, int (*fn)(void *arg)
                        (char *)__builtin_return_address(0) - 1);
 }
 
+/* Under the owner's lock: ends its wait, if it is in one. True: it must be made runnable. */
+static bool claim_joiner(struct scope *s)
+{
+    uint32_t seq = (uint32_t)(s->joiner >> 32);
+
+    if (s->joiner == 0)
+        return false;
+    s->joiner = 0;
+    if (s->held)
+        return co_claim_held(s->owner, seq, RESULT_WOKEN);
+    return co_claim(s->owner, seq, RESULT_WOKEN) == CLAIM_WON;
+}
+
 /* The last thing a child does with the scope is to unlock; the owner takes the lock before it
- * leaves. */
-void scope_child_ended(struct co *co)
+ * leaves, if it has not been claimed. */
+struct co *scope_child_ended(struct co *co)
 {
     struct scope *s = co->parent;
-    struct spinlock *lock = &s->owner->family_lock;
-    co_ticket joiner = 0;
+    struct co *owner = s->owner;
+    bool claimed;
 
-    spin_lock(lock);
+    spin_lock(&owner->family_lock);
     list_remove(&co->sibling);
-    if (--s->count == 0) {
-        joiner = s->joiner;
-        s->joiner = 0;
-    }
-    spin_unlock(lock);
-    if (joiner != 0)
-        park_wake(joiner, RESULT_WOKEN);
+    claimed = --s->count == 0 && claim_joiner(s);
+    spin_unlock(&owner->family_lock);
+    return claimed ? owner : NULL;
 }
 
 /* Under the owner's lock. */

@@ -104,13 +104,12 @@ struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int c
     return co;
 }
 
-void spawn_ended(struct co *co)
+struct co *spawn_ended(struct co *co)
 {
     ASSERT(co->scopes == NULL && co->deadline == NULL); /* blocks are left before fn returns */
     ASSERT(co->unwind.defers == NULL && co->unwind.tries == NULL);
     atomic_store_explicit(&co->live, false, memory_order_release);
-    if (co->parent != NULL)
-        scope_child_ended(co);
+    return co->parent != NULL ? scope_child_ended(co) : NULL;
 }
 
 void spawn_free(struct m *m, struct co *co)

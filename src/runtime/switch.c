@@ -16,6 +16,8 @@ static void switch_after(struct m *m)
     m->after = AFTER_NOTHING;
     if (after == AFTER_PARK)
         finish_park(m, co, m->after_unlock);
+    else if (after == AFTER_PARK_HELD)
+        finish_park_held(m, co, m->after_unlock);
     else if (after == AFTER_YIELD)
         sched_ready_yielded(m, co);
     else if (after == AFTER_EXIT)
@@ -79,8 +81,10 @@ void switch_bounds(struct m *m)
 
 NORETURN void co_end(struct co *co)
 {
-    spawn_ended(co);
-    switch_away(co->m, co, sched_pick(co->m), AFTER_EXIT, NULL);
+    struct co *next = spawn_ended(co);
+
+    next = next != NULL ? sched_pick_after(co->m, next) : sched_pick(co->m);
+    switch_away(co->m, co, next, AFTER_EXIT, NULL);
     __builtin_trap();
 }
 

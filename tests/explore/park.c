@@ -19,6 +19,8 @@
 #define m_this_thread       model_this_thread
 #define switch_away         model_switch_away
 #define park                model_park
+#define park_held           model_park_held
+#define park_can_be_held    model_park_can_be_held
 #define park_prepare        model_park_prepare
 #define park_abandon        model_park_abandon
 #define park_wake           model_park_wake
@@ -99,9 +101,12 @@ struct co *model_sched_pick(struct m *m)
 void model_switch_away(struct m *m, struct co *from, struct co *to, enum after after,
                        struct spinlock *unlock)
 {
-    EXPECT(from == &sleeper && to == &other && after == AFTER_PARK);
+    EXPECT(from == &sleeper && to == &other);
     on_stack = false;
-    finish_park(m, from, unlock);
+    if (after == AFTER_PARK_HELD)
+        finish_park_held(m, from, unlock);
+    else
+        finish_park(m, from, unlock);
     while (!runnable)
         explorer_yield();
     runnable = false;
@@ -164,6 +169,17 @@ static void wait_under_lock(void)
     }
 }
 
+/* As a join: all that can end it hold the lock. */
+static void wait_held(void)
+{
+    for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
+        spin_lock(&lock);
+        waits++;
+        ticket = model_park_prepare(&sleeper, WAIT_SCOPE, NULL, 0);
+        note_result(model_park_held(&sleeper, &lock));
+    }
+}
+
 static void wait_shielded(void)
 {
     co_ticket t = model_park_prepare(&sleeper, WAIT_MUTEX, NULL, PARK_SHIELDED);
@@ -215,6 +231,24 @@ static void claim_and_run(void)
     }
 }
 
+/* As scope_child_ended(). */
+static void claim_held_and_run(void)
+{
+    while (ended < 2 && results[RESULT_CANCELLED] == 0) {
+        bool claimed;
+
+        spin_lock(&lock);
+        claimed = ticket != 0 && co_claim_held(&sleeper, (uint32_t)(ticket >> 32), RESULT_WOKEN);
+        spin_unlock(&lock);
+        if (claimed) {
+            wakes++;
+            model_park_run(&sleeper);
+            return;
+        }
+        explorer_yield();
+    }
+}
+
 /* As doom_one() and interrupt() in scope.c. */
 static void cancel(void)
 {
@@ -226,6 +260,13 @@ static void cancel(void)
     if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
         cancels +=
             model_park_wake((c >> 32 << 32) | (uint64_t)sleeper.index << 8, RESULT_CANCELLED);
+}
+
+static void cancel_held(void)
+{
+    spin_lock(&lock);
+    cancel();
+    spin_unlock(&lock);
 }
 
 /* Exactly one wake for each wait: that it came to its end is checked by there being no deadlock. */
@@ -279,6 +320,18 @@ static const struct explorer_case cases[] = {
     {"cancelled_under_lock",
      begin,
      {wait_under_lock, claim_and_run, cancel},
+     check_cancelled,
+     false,
+     2},
+    {"held",
+     begin,
+     {wait_held, claim_held_and_run, claim_held_and_run},
+     check_each_wait_ended_once,
+     false,
+     1},
+    {"cancelled_held",
+     begin,
+     {wait_held, claim_held_and_run, cancel_held},
      check_cancelled,
      false,
      2},
