@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -13,9 +15,16 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: no mapping of its own, survives MADV_DONTNEED */
 #define MADV_GUARD_REMOVE  103
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000) /* Linux 6.14 */
+#endif
 
 enum {
     CHUNK_SLOTS = 64,        /* opened by one mprotect; neighbours merge into one mapping */
+    POPULATE_FROM = 4096,    /* who uses so many will use the first page of the next ones, too */
     BATCH = 32,              /* slots moved between a cache and the pool */
     MPROTECT_GUARDS = 16384, /* two mappings each; the rest of max_map_count is for others */
     TRIM_KEEP = 256,         /* hot slots that are never given back */
@@ -36,8 +45,10 @@ static struct {
     uint32_t trimming;  /* end of the part whose memory is being given back now; 0: none */
     uint32_t low_water; /* least count since the last trim: what lies below was not needed */
     uint32_t cache_max;
-    uint32_t guards; /* made with mprotect */
+    uint32_t guarded; /* slots below this have a guard by advice */
+    uint32_t guards;  /* made with mprotect */
     bool no_guard_advice;
+    bool no_batches;      /* of advice */
     atomic_uint seq_base; /* moves on with every trim */
 } pool;
 
@@ -104,6 +115,7 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
     }
     /* Emulators of user programs take any advice for good and follow none of it. */
     pool.no_guard_advice = madvise(base, STACK_PAGE, -1) == 0;
+    pool.no_batches = pool.no_guard_advice || sanitize_slow();
     /* Slots in a cache are out of reach of the other processors: with a small limit, cache none. */
     pool.cache_max = MIN((uint32_t)STACK_CACHE_MAX, max / (8 * MAX(processors, 1u)));
     stack_arena = (struct stack_arena){
@@ -134,6 +146,33 @@ uint32_t stack_cache_limit(void)
     return pool.cache_max;
 }
 
+/* One system call for a piece of each slot of a chunk. False: not in this kernel, or not all. */
+static bool advise_chunk(char *first, uint32_t count, size_t size, int advice)
+{
+    struct iovec pieces[CHUNK_SLOTS];
+
+    for (uint32_t i = 0; i < count; i++)
+        pieces[i] = (struct iovec){first + ((size_t)i << stack_arena.shift), size};
+    return syscall(SYS_process_madvise, PIDFD_SELF_THREAD, pieces, count, advice, 0) ==
+           (ssize_t)(count * size);
+}
+
+/* Guards and first pages of a chunk at once, where the kernel can: a call and a fault for each
+ * would be half of what a coroutine costs that is the first to use its slot. */
+static void prepare_chunk(char *from, uint32_t count)
+{
+    if (pool.no_batches)
+        return;
+    if (!advise_chunk(from, count, stack_arena.guard_bytes, MADV_GUARD_INSTALL)) {
+        pool.no_batches = true;
+        return;
+    }
+    pool.guarded = pool.opened + count;
+    if (pool.opened >= POPULATE_FROM)
+        advise_chunk(from + stack_arena.mask + 1 - STACK_PAGE, count, STACK_PAGE,
+                     MADV_POPULATE_WRITE);
+}
+
 /* Under the lock: makes the memory of the next slots accessible. */
 static bool open_chunk(void)
 {
@@ -142,6 +181,7 @@ static bool open_chunk(void)
 
     if (mprotect(from, (size_t)count << stack_arena.shift, PROT_READ | PROT_WRITE) != 0)
         return false;
+    prepare_chunk(from, count);
     pool.opened += count;
     return true;
 }
@@ -201,7 +241,8 @@ static struct co *fresh_slot(void)
         return NULL;
     co = stack_co(index);
     low = (char *)((uintptr_t)co & ~stack_arena.mask);
-    install_guard(low);
+    if (index >= pool.guarded)
+        install_guard(low);
     sanitize_new_stack(low + stack_arena.guard_bytes, low + stack_arena.mask + 1);
     atomic_store_explicit(&pool.used, index + 1, memory_order_release);
     return co;

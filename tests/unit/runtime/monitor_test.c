@@ -233,28 +233,36 @@ static int probe_beside_hogs(void *arg)
     return 0;
 }
 
-/* The machine may have been busy with something else: the best of three counts. */
+static bool both_are_named(void)
+{
+    bool named = strstr(reports.text, "\"the one that sleeps\"") != NULL &&
+                 strstr(reports.text, "\"the one that spins\"") != NULL &&
+                 strstr(reports.text, "sit_in_sleep") != NULL;
+#if !defined(WEIR_TSAN) /* which holds signals back */
+    named = named && strstr(reports.text, "spin_until_over") != NULL;
+#endif
+    return named && memchr(reports.states, 'S', sizeof(reports.states)) != NULL &&
+           memchr(reports.states, 'R', sizeof(reports.states)) != NULL;
+}
+
+/* The machine may have been busy with something else, and a thread that spins have got too little
+ * of it to be reported: the best of three counts. */
 static void measure_delays(unsigned workers, int64_t hog_ns, int64_t limit_ns)
 {
     int64_t delay_ns = INT64_MAX;
+    bool named = false;
 
-    for (int i = 0; i < 3 && delay_ns > limit_ns; i++) {
+    for (int i = 0; i < 3 && (delay_ns > limit_ns || !named); i++) {
         run_watched(workers, probe_beside_hogs, (void *)(intptr_t)hog_ns);
         delay_ns = MIN(delay_ns, quantile(0.999));
+        named = named || both_are_named();
         fprintf(stderr, "  workers %u: p50 %lld us, p99.9 %lld us, worst %lld us of %u\n", workers,
                 (long long)quantile(0.5) / 1000, (long long)quantile(0.999) / 1000,
                 (long long)quantile(1) / 1000, atomic_load(&sample_count));
-        if (getenv("SHOW_REPORTS") != NULL)
+        if (getenv("SHOW_REPORTS") != NULL || !named)
             fputs(reports.text, stderr);
-        CHECK(strstr(reports.text, "\"the one that sleeps\"") != NULL);
-        CHECK(strstr(reports.text, "\"the one that spins\"") != NULL);
-        CHECK(strstr(reports.text, "sit_in_sleep") != NULL);
-#if !defined(WEIR_TSAN) /* which holds signals back */
-        CHECK(strstr(reports.text, "spin_until_over") != NULL);
-#endif
-        CHECK(memchr(reports.states, 'S', sizeof(reports.states)) != NULL);
-        CHECK(memchr(reports.states, 'R', sizeof(reports.states)) != NULL);
     }
+    CHECK(named);
     CHECK(delay_ns <= limit_ns);
 }
 
