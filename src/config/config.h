@@ -60,6 +60,22 @@ struct config_eject {
     uint32_t percent_max; /* of the endpoints, at least one may go: 50 */
 };
 
+/* The circuit breaker of each endpoint. */
+struct config_breaker {
+    bool enabled;
+    uint32_t failures;        /* in a row: 5 */
+    uint32_t failure_percent; /* of min_calls or more in the window: 50 */
+    uint32_t min_calls;       /* 20 */
+    uint32_t slow_percent;    /* 0: off */
+    int64_t slow_ns;          /* to the head of the response */
+    int64_t window_ns;        /* 10 s */
+    int64_t open_ns;          /* 30 s, doubling with each opening in a row ... */
+    int64_t open_max_ns;      /* ... up to this: 30 s */
+    uint32_t probes;          /* 1 */
+    int64_t lease_ns;         /* 10 s */
+    int64_t recovery_ns;      /* 0 */
+};
+
 struct config_timeouts {   /* towards upstreams; NS_NEVER: none */
     int64_t connect_ns;    /* 100 ms */
     int64_t read_ns;       /* 800 ms of silence, re-armed by every byte */
@@ -88,6 +104,7 @@ struct config_upstream {
     uint32_t endpoint_count; /* at least 1 */
     struct config_health health;
     struct config_eject eject;
+    struct config_breaker breaker;
     struct config_timeouts timeouts;
     struct config_retry retry;
     struct config_pool pool;

@@ -129,6 +129,9 @@ static json_t *endpoint_json(struct build *b, const struct gateway_endpoint_view
     put_text(b, o, "state", e->state);
     put_text(b, o, "reason", e->reason);
     put_seconds(b, o, "state_age_seconds", e->state_age_ns);
+    put_text(b, o, "breaker", e->breaker);
+    put_text(b, o, "breaker_reason", e->breaker_reason);
+    put_seconds(b, o, "breaker_retry_seconds", e->breaker_retry_ns);
     put_count(b, o, "in_flight", e->in_flight);
     put_count(b, o, "connections_open", e->connections_open);
     put_count(b, o, "connections_idle", e->connections_idle);

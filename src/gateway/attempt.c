@@ -13,20 +13,70 @@ static struct access_attempt *last_record(struct exchange *x)
     return &x->record.attempts[MIN(n, (uint32_t)ACCESS_ATTEMPTS_MAX) - 1];
 }
 
+/* Its place among those tried; tried_count: it was not. */
+static uint32_t index_of(const struct exchange *x, const struct endpoint *e)
+{
+    uint32_t i = 0;
+
+    while (i < x->tried_count && x->tried[i] != e)
+        i++;
+    return i;
+}
+
 static bool tried(const struct exchange *x, const struct endpoint *e)
 {
-    for (uint32_t i = 0; i < x->tried_count; i++) {
-        if (x->tried[i] == e)
-            return true;
+    return index_of(x, e) != x->tried_count;
+}
+
+static void note_tried(struct exchange *x, struct endpoint *e)
+{
+    if (x->tried_count == ARRAY_LEN(x->tried) || tried(x, e))
+        return;
+    x->failed[x->tried_count] = 0;
+    x->tried[x->tried_count++] = e;
+}
+
+/* -- permits: one per attempt from the endpoint's breaker, reported exactly once -- */
+
+static bool take_permit(struct exchange *x)
+{
+    struct endpoint *e = x->endpoint;
+
+    if (unlikely(!x->route->upstream->config->breaker.enabled))
+        return true;
+    x->permit_held = weir_breaker_acquire(&e->breaker, here_now_ns(), &x->permit, NULL) == 0;
+    return x->permit_held;
+}
+
+void attempt_report(struct exchange *x, enum weir_outcome outcome)
+{
+    if (!x->permit_held)
+        return;
+    x->permit_held = false;
+    if (likely(outcome != WEIR_OUTCOME_FAILED)) {
+        (void)weir_breaker_report(&x->endpoint->breaker, &x->permit, outcome, here_now_ns());
+        return;
     }
-    return false;
+    if (tried(x, x->endpoint))
+        x->failed[index_of(x, x->endpoint)]++;
+    endpoint_breaker_failed(x->route->upstream, x->endpoint, &x->permit);
+}
+
+void attempt_ladder(struct exchange *x)
+{
+    uint32_t i = index_of(x, x->endpoint);
+
+    if (x->route->upstream->config->breaker.enabled && i != x->tried_count && x->failed[i] != 0)
+        endpoint_breaker_ladder(x->route->upstream, x->endpoint, x->failed[i]);
 }
 
 static bool avoid_unusable(void *arg, uint32_t index)
 {
     struct exchange *x = arg;
 
-    return !endpoint_usable(x->route->upstream->endpoints[index], here_now_ns());
+    const struct upstream *u = x->route->upstream;
+
+    return !endpoint_admits(u, u->endpoints[index], here_now_ns());
 }
 
 static bool avoid_tried(void *arg, uint32_t index)
@@ -72,16 +122,30 @@ static struct endpoint *pick(struct exchange *x)
     return index < 0 ? NULL : u->endpoints[index];
 }
 
+/* Somebody may take the permit that was there when the endpoint was picked, and a breaker that
+ * recovers lets a share pass only: then another one. */
+#define PICKS_MAX 4
+
+static bool choose(struct exchange *x)
+{
+    for (int i = 0; i < PICKS_MAX; i++) {
+        x->endpoint = pick(x);
+        if (x->endpoint == NULL)
+            return false;
+        note_tried(x, x->endpoint);
+        if (likely(take_permit(x)))
+            return true;
+    }
+    x->endpoint = NULL;
+    return false;
+}
+
 bool attempt_begin(struct exchange *x, bool same)
 {
     struct access_attempt *record;
 
-    if (!same)
-        x->endpoint = pick(x);
-    if (x->endpoint == NULL)
+    if (!(same && take_permit(x)) && !choose(x))
         return false;
-    if (!tried(x, x->endpoint) && x->tried_count < ARRAY_LEN(x->tried))
-        x->tried[x->tried_count++] = x->endpoint;
     x->attempt_cause = CAUSE_NONE;
     x->attempt_running = true;
     x->attempt_start_ns = here_now_ns();
@@ -104,6 +168,7 @@ void attempt_end(struct exchange *x)
         return;
     ASSERT(e != NULL); /* attempt_begin() ran with one */
     x->attempt_running = false;
+    attempt_report(x, WEIR_OUTCOME_IGNORED); /* nothing was said: the client went, or we did */
     took_ns = (x->end_ns != 0 ? x->end_ns : here_now_ns()) - x->attempt_start_ns;
     atomic_fetch_sub_explicit(&e->in_flight, 1, memory_order_relaxed);
     metric_observe(e->metrics.duration, took_ns);
@@ -115,10 +180,22 @@ void attempt_end(struct exchange *x)
     record->reused = x->record.upstream_reused;
 }
 
+/* An attempt that the whole request's deadline cut short says nothing when it had little time: the
+ * attempts before it, or the client, had used that up. */
+static bool had_its_time(const struct exchange *x)
+{
+    const struct config_timeouts *t = &x->route->config->timeouts;
+    int64_t took_ns = here_now_ns() - x->attempt_start_ns;
+
+    return took_ns >= MIN(t->first_byte_ns, t->total_ns) / 2;
+}
+
 /* Whether this failure says anything about the endpoint: not what the client or we did, and not a
  * kept connection that the endpoint had closed in its own good time. */
 static bool blames_endpoint(const struct exchange *x, enum retry_failure failure)
 {
+    if (x->attempt_cause == CAUSE_DEADLINE_EXCEEDED && !had_its_time(x))
+        return false;
     return failure != RETRY_CLIENT && failure != RETRY_REFUSED_LOCALLY &&
            !(failure == RETRY_CLOSED && x->record.upstream_reused);
 }
@@ -127,9 +204,24 @@ int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause caus
 {
     x->failure = failure;
     x->attempt_cause = cause;
-    if (x->endpoint != NULL && blames_endpoint(x, failure))
+    if (x->endpoint != NULL && blames_endpoint(x, failure)) {
+        attempt_report(x, WEIR_OUTCOME_FAILED);
         upstream_note_failure(x->route->upstream, x->endpoint, cause_name(cause).ptr);
+    }
     attempt_end(x);
     exchange_drop_upstream(x, false);
+    return 0;
+}
+
+int attempt_refuse(struct exchange *x)
+{
+    struct upstream *u = x->route->upstream;
+    int64_t after_ns;
+
+    if (!upstream_circuit_open(u, here_now_ns(), &after_ns))
+        return exchange_refuse(x, CAUSE_DESTINATION_UNAVAILABLE, NULL);
+    metric_inc(u->state->breaker_refused);
+    (void)exchange_refuse(x, CAUSE_CIRCUIT_OPEN, NULL);
+    exchange_refusal_retry_after(x, after_ns);
     return 0;
 }

@@ -12,6 +12,17 @@ int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause caus
  * attempt again. */
 bool attempt_begin(struct exchange *x, bool same);
 
+/* How the attempt went, for the breaker of its endpoint. Only the first call of an attempt counts.
+ */
+void attempt_report(struct exchange *x, enum weir_outcome outcome);
+
+/* Breaker and retry together: the request might be sent again after its last attempt failed. Opens
+ * the breaker of that endpoint when enough of its requests fail, or three attempts of this one. */
+void attempt_ladder(struct exchange *x);
+
+/* Refuses because no endpoint takes the request, with the cause that fits. Returns 0. */
+int attempt_refuse(struct exchange *x);
+
 /* The attempt is over: whatever became of it. */
 void attempt_end(struct exchange *x);
 

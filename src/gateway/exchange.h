@@ -85,6 +85,8 @@ struct exchange {
     bool attempt_running;                /* counted in endpoint.in_flight */
     bool fresh;                          /* the next attempt: same endpoint, new connection */
     uint32_t tried_count;                /* in tried[] */
+    struct weir_breaker_token permit;    /* of the endpoint's breaker, for the attempt that runs */
+    bool permit_held;                    /* it is to be reported */
     enum retry_failure failure; /* how the last attempt failed; valid when attempt_cause is set */
     enum cause attempt_cause;   /* CAUSE_NONE: it brought a response */
     int64_t attempt_start_ns;
@@ -107,6 +109,7 @@ struct exchange {
     /* -- what follows is set up by whoever uses it first, never cleared as a whole -- */
     struct vars vars; /* of the route */
     struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
+    uint8_t failed[ACCESS_ATTEMPTS_MAX]; /* attempts at each of them */
     struct exchange_hold holds[EXCHANGE_HOLDS_MAX];
     struct h1_body request_body;
     struct h1_body response_body;

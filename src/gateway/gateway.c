@@ -193,6 +193,8 @@ static void replace_generation(struct gateway *g, struct generation *next)
     generation_unpin(&old);
     for (uint32_t i = 0; next != NULL && i < next->upstream_count; i++)
         start_checkers(next, &next->upstreams[i]);
+    for (uint32_t i = 0; next != NULL && i < next->upstream_count; i++)
+        upstream_configure_breakers(&next->upstreams[i]);
 }
 
 /* -- applying -- */
@@ -332,6 +334,7 @@ static void collect_endpoint(struct endpoint *e, int64_t now_ns)
     metric_set(e->metrics.connections_active, open > idle ? open - idle : 0);
     metric_set(e->metrics.up, health_usable(&e->health));
     metric_set(e->metrics.ejected, eject_is_out(&e->eject, now_ns));
+    metric_set(e->metrics.breaker_state, weir_breaker_view(&e->breaker, now_ns).state);
 }
 
 static void collect(void *arg)

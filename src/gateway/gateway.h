@@ -34,6 +34,9 @@ struct gateway_endpoint_view {
     struct str state;  /* "healthy", "unhealthy", "ejected", "unknown" */
     struct str reason; /* what brought it into that state, for people; may be empty */
     int64_t state_age_ns;
+    struct str breaker;        /* "closed", "open", "half_open", ... */
+    struct str breaker_reason; /* of its last change; empty: there was none */
+    int64_t breaker_retry_ns;  /* until a probe may pass; 0: now */
     uint32_t in_flight;
     uint32_t connections_idle, connections_open;
     uint64_t requests_total, failures_total;

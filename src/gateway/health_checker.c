@@ -90,13 +90,18 @@ static void report(struct health_checker *h, bool passed, struct str why)
     int64_t now_ns = runtime_now_coarse();
 
     metric_inc(passed ? e->metrics.checks_passed : e->metrics.checks_failed);
-    if (health_report(&e->health, &options, passed, now_ns)) {
+    bool changed = health_report(&e->health, &options, passed, now_ns), back;
+
+    if (changed) {
         endpoint_set_reason(e, false, STR_FMT, STR_ARG(why));
         log_info("endpoint_health", "endpoint " STR_FMT " is " STR_FMT ": " STR_FMT,
                  STR_ARG(e->address), STR_ARG(health_state_text(health_state(&e->health))),
                  STR_ARG(why));
     }
-    if (passed && eject_restore(&e->eject, now_ns))
+    back = passed && eject_restore(&e->eject, now_ns);
+    if (back || (passed && changed))
+        weir_breaker_hasten(&e->breaker, now_ns);
+    if (back)
         endpoint_set_reason(e, false, "back before its time: " STR_FMT, STR_ARG(why));
 }
 

@@ -106,8 +106,10 @@ static int body_failed(struct exchange *x, int rc, bool head_sent)
     enum cause cause = cause_of_body(x, rc);
 
     x->attempt_cause = cause;
-    if (rc != -ECANCELED)
+    if (rc != -ECANCELED) {
+        endpoint_breaker_note(x->route->upstream, x->endpoint);
         upstream_note_failure(x->route->upstream, x->endpoint, cause_name(cause).ptr);
+    }
     if (!head_sent && cause_status(cause) != 0)
         return exchange_refuse(x, cause, NULL);
     x->cause = cause;

@@ -37,6 +37,10 @@ static void get_metrics(struct endpoint_metrics *m, struct str id, struct str ad
     m->in_flight = metric_get2(METRIC_UPSTREAM_IN_FLIGHT, id, address);
     m->connections_active = metric_get3(METRIC_UPSTREAM_CONNECTIONS, id, address, STR("active"));
     m->connections_idle = metric_get3(METRIC_UPSTREAM_CONNECTIONS, id, address, STR("idle"));
+    m->breaker_state = metric_get2(METRIC_BREAKER_STATE, id, address);
+    for (unsigned i = 0; i < ARRAY_LEN(m->breaker_to); i++)
+        m->breaker_to[i] = metric_get3(METRIC_BREAKER_TRANSITIONS, id, address,
+                                       str_of(weir_breaker_state_text((enum weir_breaker_state)i)));
     m->up = metric_get2(METRIC_ENDPOINT_UP, id, address);
     m->ejected = metric_get2(METRIC_ENDPOINT_EJECTED, id, address);
 }
@@ -73,6 +77,7 @@ static int endpoint_new(struct upstream_state *s, struct str address, struct end
     e->host = addr.sa.sa_family == AF_UNIX ? STR("localhost") : e->address;
     atomic_init(&e->refs, 1);
     list_init(&e->idle);
+    endpoint_breaker_init(e);
     get_metrics(&e->metrics, s->id, e->address);
     *ret = e;
     return 0;
@@ -140,6 +145,7 @@ static struct upstream_state *state_new(struct upstream_registry *r, struct str 
     s->id = str_n(s->id_text, id.len);
     map_init(&s->endpoints, r->hash_key, BALANCER_ENDPOINTS_MAX);
     s->retries = metric_get1(METRIC_UPSTREAM_RETRIES, s->id);
+    s->breaker_refused = metric_get1(METRIC_BREAKER_REFUSED, s->id);
     for (int v = 0; v < RETRY_VERDICT_MAX; v++) {
         if (!retry_yes((enum retry_verdict)v))
             s->retries_refused[v] = metric_get2(METRIC_UPSTREAM_RETRIES_REFUSED, s->id,
@@ -152,6 +158,7 @@ static void state_free(struct upstream_state *s)
 {
     map_done(&s->endpoints);
     metric_put(s->retries);
+    metric_put(s->breaker_refused);
     for (int v = 0; v < RETRY_VERDICT_MAX; v++)
         metric_put(s->retries_refused[v]);
     free(s);

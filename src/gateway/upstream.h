@@ -9,6 +9,8 @@
 #ifndef WEIR_GATEWAY_UPSTREAM_H
 #define WEIR_GATEWAY_UPSTREAM_H
 
+#include <weir/breaker.h>
+
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -27,7 +29,9 @@ struct health_checker;
 struct endpoint_metrics {
     struct metric *requests, *failures, *duration, *connect_duration, *opened, *ejections;
     struct metric *checks_passed, *checks_failed;
-    struct metric *in_flight, *connections_active, *connections_idle, *up, *ejected; /* gauges set
+    struct metric *breaker_to[3]; /* by the state it comes to */
+    struct metric *in_flight, *connections_active, *connections_idle, *up, *ejected,
+        *breaker_state; /* gauges set
                                                                                         when read */
 };
 
@@ -46,6 +50,8 @@ struct endpoint {
     atomic_int_least64_t distrusted_until_ns; /* keeps no connections; 0: never was */
     struct health health;
     struct eject eject;
+    atomic_int breaker_reason; /* of its last change; -1: none */
+    struct weir_breaker breaker;
 
     /* -- under lock -- */
     struct spinlock lock CACHE_ALIGNED;
@@ -69,6 +75,7 @@ struct upstream_state {
     struct retry_budget budget;
     struct metric *retries;
     struct metric *retries_refused[RETRY_VERDICT_MAX];
+    struct metric *breaker_refused;
     atomic_uint_least64_t retries_total;
     char id_text[];
 };
@@ -119,6 +126,34 @@ static inline bool endpoint_usable(const struct endpoint *e, int64_t now_ns)
 {
     return health_usable(&e->health) && !eject_is_out(&e->eject, now_ns);
 }
+
+/* Usable, and its circuit breaker would let a request pass. */
+static inline bool endpoint_admits(const struct upstream *u, const struct endpoint *e,
+                                   int64_t now_ns)
+{
+    return endpoint_usable(e, now_ns) &&
+           (!u->config->breaker.enabled || weir_breaker_admits(&e->breaker, now_ns, NULL));
+}
+
+/* -- circuit breakers of endpoints (endpoint_breaker.c) -- */
+
+/* For an endpoint that is being made. */
+void endpoint_breaker_init(struct endpoint *e);
+/* The generation that u is part of has been published: its numbers hold from now on. */
+void upstream_configure_breakers(struct upstream *u);
+
+/* The attempt at e that the token is for has failed. */
+void endpoint_breaker_failed(struct upstream *u, struct endpoint *e,
+                             const struct weir_breaker_token *token);
+/* Before one request is sent to e again, which so many attempts of it have failed at: may open it,
+ * see weir_breaker_ladder(). */
+void endpoint_breaker_ladder(struct upstream *u, struct endpoint *e, uint32_t failed_attempts);
+/* One more failure at e, without a permit: a response that broke off behind its head. */
+void endpoint_breaker_note(struct upstream *u, struct endpoint *e);
+
+/* Why no endpoint admits: true when breakers keep back endpoints that are not known to be
+ * unhealthy; then *ret_after_ns says when the first of them may have a permit. */
+bool upstream_circuit_open(const struct upstream *u, int64_t now_ns, int64_t *ret_after_ns);
 
 /* -- connections to endpoints (conn_pool.c) -- */
 

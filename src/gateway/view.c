@@ -22,6 +22,18 @@ static void view_state(struct endpoint *e, int64_t now_ns, struct arena *a,
     v->state_age_ns = since_ns != 0 ? MAX(now_ns - since_ns, INT64_C(0)) : 0;
 }
 
+static void view_breaker(struct endpoint *e, int64_t now_ns, struct gateway_endpoint_view *v)
+{
+    struct weir_breaker_view b = weir_breaker_view(&e->breaker, now_ns);
+    int reason = atomic_load_explicit(&e->breaker_reason, memory_order_relaxed);
+
+    v->breaker = str_of(weir_breaker_state_text(b.state));
+    if (reason >= 0)
+        v->breaker_reason = str_of(weir_breaker_reason_text((enum weir_breaker_reason)reason));
+    if (b.state == WEIR_BREAKER_OPEN)
+        v->breaker_retry_ns = MAX(b.until_ns - now_ns, INT64_C(0));
+}
+
 static void view_endpoint(struct endpoint *e, const struct config_endpoint *c, struct arena *a,
                           struct gateway_endpoint_view *v)
 {
@@ -32,6 +44,7 @@ static void view_endpoint(struct endpoint *e, const struct config_endpoint *c, s
     v->address = arena_str(a, e->address);
     v->weight = c->weight;
     view_state(e, now_ns, a, v);
+    view_breaker(e, now_ns, v);
     v->in_flight = atomic_load_explicit(&e->in_flight, memory_order_relaxed);
     v->connections_open = atomic_load_explicit(&e->connections, memory_order_relaxed);
     spin_lock(&e->lock);

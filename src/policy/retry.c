@@ -40,6 +40,8 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
     if (!(a->failure == RETRY_CLOSED && a->reused)) {
         if (a->others)
             d.verdict = RETRY_OTHER;
+        else if (a->same_refuses)
+            return (struct retry_decision){.verdict = RETRY_NO_CIRCUIT};
         else
             d.backoff_ns = retry_backoff_ns(o, a->attempts + 1, a->random);
     }
@@ -102,6 +104,7 @@ struct str retry_verdict_text(enum retry_verdict v)
         [RETRY_NO_BODY] = "body_gone",
         [RETRY_NO_DEADLINE] = "deadline",
         [RETRY_NO_BUDGET] = "budget",
+        [RETRY_NO_CIRCUIT] = "circuit_open",
     };
 
     ASSERT(v < RETRY_VERDICT_MAX);

@@ -38,6 +38,7 @@ struct retry_attempt {
     bool response_started; /* towards the client: even a byte */
     bool body_replayable;  /* no body, or all of it can still be sent */
     bool others;           /* an endpoint that was not tried yet is usable */
+    bool same_refuses;     /* the breaker of the endpoint that failed is open */
     int64_t now_ns;
     int64_t deadline_ns; /* of the whole request; NS_NEVER: none */
     uint64_t random;     /* chance for the jitter */
@@ -56,6 +57,7 @@ enum retry_verdict {
     RETRY_NO_BODY,           /* the body is gone */
     RETRY_NO_DEADLINE,       /* no time left for backoff and attempt */
     RETRY_NO_BUDGET,         /* too many retries are running */
+    RETRY_NO_CIRCUIT,        /* no other endpoint, and the breaker of this one is open */
     RETRY_VERDICT_MAX,
 };
 
@@ -91,7 +93,7 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
 int64_t retry_backoff_ns(const struct retry_options *o, uint32_t n, uint64_t random);
 
 /* "same_endpoint", "other_endpoint", "off", "attempts", "response_started", "failure_kind",
- * "not_idempotent", "body_gone", "deadline", "budget". */
+ * "not_idempotent", "body_gone", "deadline", "budget", "circuit_open". */
 struct str retry_verdict_text(enum retry_verdict v);
 
 #endif

@@ -99,10 +99,13 @@ static int take_response(struct exchange *x)
     h1_body_init(&x->response_body, &x->upstream_reader, &x->response);
     http_head_drop_hop_by_hop(&x->response);
     http_head_drop_ids(&x->response, HTTP_F_BIT(HTTP_F_X_REQUEST_ID)); /* ours follows */
-    if (x->response.status >= 500)
+    if (x->response.status >= 500) {
+        attempt_report(x, WEIR_OUTCOME_FAILED);
         upstream_note_failure(x->route->upstream, x->endpoint, "a status of 5xx");
-    else
+    } else {
+        attempt_report(x, WEIR_OUTCOME_OK);
         upstream_note_success(x->endpoint);
+    }
     return 0;
 }
 

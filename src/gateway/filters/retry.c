@@ -4,6 +4,7 @@
 #include "gateway/attempt.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "runtime/here.h"
 
 /* Of the attempt that failed. Where there is a pump, the head has been sent, and how much more is
  * the pump's own business while it runs. */
@@ -30,7 +31,11 @@ static bool is_free(const struct exchange *x)
 static struct retry_decision decide(struct exchange *x, struct retry_budget *budget)
 {
     const struct upstream *u = x->route->upstream;
-    struct retry_attempt a = {
+    struct retry_attempt a;
+
+    if (u->retry.attempts > 1)
+        attempt_ladder(x);
+    a = (struct retry_attempt){
         .failure = x->failure,
         .attempts = x->record.attempt_count,
         .sent_bytes = sent_bytes(x),
@@ -39,6 +44,8 @@ static struct retry_decision decide(struct exchange *x, struct retry_budget *bud
         .response_started = x->interim_bytes != 0,
         .body_replayable = body_replayable(x),
         .others = attempt_others(x),
+        .same_refuses = u->config->breaker.enabled &&
+                        !weir_breaker_admits(&x->endpoint->breaker, here_now_ns(), NULL),
         .now_ns = runtime_now_coarse(),
         .deadline_ns = x->deadline_ns,
         .random = runtime_random(),
@@ -110,7 +117,7 @@ int retry(struct exchange *x, const struct chain *next)
         if (rc < 0 || x->attempt_cause == CAUSE_NONE)
             return rc;
         if (x->endpoint == NULL)
-            return exchange_refuse(x, CAUSE_DESTINATION_UNAVAILABLE, NULL);
+            return attempt_refuse(x);
         charged = is_free(x) ? &unlimited : &state->budget;
         d = decide(x, charged);
         if (!retry_yes(d.verdict))

@@ -71,6 +71,11 @@ static const struct place {
      "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "
      "[Path=/a]}]\nupstreams: [{id: u, endpoints: [127.0.0.1:2], eject: {%s}}]\n",
      {NULL}},
+    {"breaker",
+     "upstreams[0].breaker.",
+     "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "
+     "[Path=/a]}]\nupstreams: [{id: u, endpoints: [127.0.0.1:2], breaker: {%s}}]\n",
+     {NULL}},
     {"timeouts",
      "upstreams[0].timeouts.",
      "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "

@@ -103,8 +103,9 @@ int lab_apply(struct lab *lab, const char *routes, const char *more)
 
     text_printf(&text,
                 "listeners: [\"10.1.0.1:80\"]\n%s\nupstreams:\n  - id: o\n    health: off\n    "
-                "eject: off\n    endpoints: [\"10.0.0.1:8001\"]\nroutes:\n%s",
-                more != NULL ? more : "", routes != NULL ? routes : usual);
+                "eject: off\n    %s\n    endpoints: [\"10.0.0.1:8001\"]\nroutes:\n%s",
+                more != NULL ? more : "", lab->upstream != NULL ? lab->upstream : "breaker: off",
+                routes != NULL ? routes : usual);
     diag_list_init(&diags);
     rc = config_load(str_n(text.ptr, text.len), "lab", &diags, &config);
     if (rc == 0) {
@@ -144,12 +145,19 @@ static int lab_main(void *arg)
 
 void lab_run(lab_script *script, const char *routes, const char *more)
 {
+    lab_run_upstream(script, routes, more, NULL);
+}
+
+void lab_run_upstream(lab_script *script, const char *routes, const char *more,
+                      const char *upstream)
+{
     struct lab *lab = calloc(1, sizeof(*lab));
     struct lab_main m = {script, routes, more, lab};
     struct weir_options options = {.size = sizeof(options), .workers = 1};
     struct sim_stats stats;
     int rc;
 
+    lab->upstream = upstream;
     log_setup(drop_line, NULL, NULL, LOG_ERROR, true);
     lab->world = options.world = sim_new(1);
     lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -18,6 +18,7 @@ struct lab {
     struct world *world;
     struct gateway *gateway;
     struct addr gateway_addr, origin_addr;
+    const char *upstream; /* settings of it; NULL: "breaker: off" */
 
     /* What the origin does with each request (head and a body by length): sends answer (NULL:
      * nothing), then closes or not. */
@@ -40,6 +41,9 @@ typedef void lab_script(struct lab *lab);
 /* Runs the script as the client, with the configuration: routes and upstream "o" to the origin; the
  * parts are YAML, filters a list. NULL: the usual. */
 void lab_run(lab_script *script, const char *routes, const char *more);
+/* The same with settings of the upstream in the place of "breaker: off". */
+void lab_run_upstream(lab_script *script, const char *routes, const char *more,
+                      const char *upstream);
 
 /* Applies another configuration of that form. 0, or what was wrong, told. */
 int lab_apply(struct lab *lab, const char *routes, const char *more);
