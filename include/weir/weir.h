@@ -5,6 +5,7 @@
 #include <weir/adaptive.h>
 #include <weir/breaker.h>
 #include <weir/bulkhead.h>
+#include <weir/call.h>
 #include <weir/chan.h>
 #include <weir/counter.h>
 #include <weir/diagnose.h>
