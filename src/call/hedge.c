@@ -18,7 +18,6 @@ struct racer {
     struct attempt attempt;
     struct weir_future future;
     struct race *race;
-    bool started;
     atomic_bool over;
 };
 
@@ -80,7 +79,6 @@ static int start(struct race *race)
             free(r->attempt.arg);
         return result;
     }
-    r->started = true;
     race->started++;
     c->numbers++;
     return 0;
@@ -119,13 +117,27 @@ static bool too_slow(struct race *race)
     return r == -ETIMEDOUT && weir_now() < weir_deadline_now();
 }
 
+/* It was ended before it began. */
+static void never_ran(struct racer *r, enum attempt_stop why)
+{
+    bool expired = why == STOP_EXPIRED;
+
+    r->attempt.reason = expired ? WEIR_CALL_DEADLINE : WEIR_CALL_CANCELLED;
+    r->attempt.result = expired ? -ETIMEDOUT : -ECANCELED;
+    r->attempt.outcome = WEIR_OUTCOME_IGNORED;
+    atomic_store_explicit(&r->over, true, memory_order_relaxed);
+}
+
 /* Ends all that still run, and waits for them. */
 static void stop(struct race *race, enum attempt_stop why)
 {
     for (unsigned i = 0; i < race->started; i++)
         atomic_store_explicit(&race->racers[i].attempt.stop, why, memory_order_release);
-    for (unsigned i = 0; i < race->started; i++)
+    for (unsigned i = 0; i < race->started; i++) {
         weir_future_end(&race->racers[i].future);
+        if (!atomic_load_explicit(&race->racers[i].over, memory_order_acquire))
+            never_ran(&race->racers[i], why);
+    }
 }
 
 static void settle(struct race *race, struct racer *winner)
