@@ -74,6 +74,18 @@ static void check_hash(struct reader *r, const struct config_upstream *u, const 
                      "the setting \"name\" is missing: which header, cookie or query parameter");
     else if (hash != n && u->balance != BALANCE_CONSISTENT_HASH)
         reader_warn(r, hash, &at, "not used: only balance: consistent_hash looks at it");
+    if (u->hash_bound > 0 && u->hash_bound < 100) {
+        struct path bound = path_key(&at, "bound");
+
+        reader_error(r, sub_node(hash, "bound"), &bound,
+                     "found %u%%; expected at least 100%% of the mean load, or 0 for no bound",
+                     u->hash_bound);
+    }
+    if (u->slow_start_ns != 0 && u->balance == BALANCE_CONSISTENT_HASH) {
+        at = path_key(path, "slow_start");
+        reader_warn(r, sub_node(n, "slow_start"), &at,
+                    "not used: consistent_hash keeps keys where they belong");
+    }
 }
 
 static void check_upstream(struct reader *r, struct config_upstream *u, const struct node *n,

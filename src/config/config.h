@@ -23,6 +23,7 @@ enum config_balance {
     BALANCE_ROUND_ROBIN,     /* smooth weighted round robin */
     BALANCE_LEAST_REQUEST,   /* power of two choices over requests in flight by weight */
     BALANCE_CONSISTENT_HASH, /* weighted ring */
+    BALANCE_EWMA,            /* power of two choices over latency and requests in flight */
     BALANCE_MAX,
 };
 
@@ -99,7 +100,9 @@ struct config_upstream {
     struct str id;
     enum config_balance balance;
     enum config_hash_on hash_on;
-    struct str hash_name; /* header, cookie or query parameter */
+    struct str hash_name;  /* header, cookie or query parameter */
+    uint32_t hash_bound;   /* percent of the mean load; 0: none */
+    int64_t slow_start_ns; /* 0: none */
     struct config_endpoint *endpoints;
     uint32_t endpoint_count; /* at least 1 */
     struct config_health health;

@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "config/forms.h"
 
-static const char *const balance_items[] = {"round_robin", "least_request", "consistent_hash"};
+static const char *const balance_items[] = {"round_robin", "least_request", "consistent_hash",
+                                            "ewma"};
 static const char *const hash_on_items[] = {"client_ip", "header", "cookie", "query", "path"};
 static const char *const log_level_items[] = {"debug", "info", "warn", "error"};
 

@@ -141,6 +141,8 @@ static json_t *endpoint_json(struct build *b, const struct gateway_endpoint_view
     put_count(b, o, "checks_failed_total", e->checks_failed_total);
     put_seconds(b, o, "latency_p50_seconds", e->latency_p50_ns);
     put_seconds(b, o, "latency_p99_seconds", e->latency_p99_ns);
+    put_seconds(b, o, "latency_ewma_seconds", e->latency_ewma_ns);
+    put(b, o, "slow_start_share", json_real(e->share_permille / 1000.0));
     return o;
 }
 

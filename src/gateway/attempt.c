@@ -116,8 +116,13 @@ static struct endpoint *pick(struct exchange *x)
     };
     int index;
 
-    if (u->config->balance == BALANCE_CONSISTENT_HASH)
+    if (u->config->balance == BALANCE_CONSISTENT_HASH) {
         q.hash = hash_of(x);
+        q.bound_percent = u->config->hash_bound;
+    } else {
+        q.slow_start_ns = u->config->slow_start_ns;
+        q.now_ns = here_now_ns();
+    }
     index = balancer_pick(u->balancer, &q);
     return index < 0 ? NULL : u->endpoints[index];
 }
@@ -207,6 +212,8 @@ int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause caus
     if (x->endpoint != NULL && blames_endpoint(x, failure)) {
         attempt_report(x, WEIR_OUTCOME_FAILED);
         upstream_note_failure(x->route->upstream, x->endpoint, cause_name(cause).ptr);
+        upstream_note_latency(x->route->upstream, x->endpoint, here_now_ns() - x->attempt_start_ns,
+                              true);
     }
     attempt_end(x);
     exchange_drop_upstream(x, false);

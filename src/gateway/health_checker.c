@@ -88,6 +88,7 @@ static void report(struct health_checker *h, bool passed, struct str why)
     struct endpoint *e = h->endpoint;
     struct health_options options = {h->settings->fall, h->settings->rise};
     int64_t now_ns = runtime_now_coarse();
+    bool was_usable = health_usable(&e->health);
 
     metric_inc(passed ? e->metrics.checks_passed : e->metrics.checks_failed);
     bool changed = health_report(&e->health, &options, passed, now_ns), back;
@@ -101,6 +102,8 @@ static void report(struct health_checker *h, bool passed, struct str why)
     back = passed && eject_restore(&e->eject, now_ns);
     if (back || (passed && changed))
         weir_breaker_hasten(&e->breaker, now_ns);
+    if (back || (!was_usable && health_usable(&e->health)))
+        endpoint_begins(e, now_ns);
     if (back)
         endpoint_set_reason(e, false, "back before its time: " STR_FMT, STR_ARG(why));
 }

@@ -122,6 +122,7 @@ void upstream_note_failure(struct upstream *u, struct endpoint *e, const char *w
         return;
     switch (eject_failure(&e->eject, &u->eject_group, &u->eject, runtime_now_coarse())) {
     case EJECT_EJECTED:
+        endpoint_begins(e, eject_until_ns(&e->eject));
         metric_inc(e->metrics.ejections);
         endpoint_set_reason(e, true, "%u failures in a row, the last: %s", u->eject.failures, what);
         log_warn("endpoint_ejected",
@@ -221,6 +222,8 @@ static int take_endpoint(struct upstream_registry *r, struct upstream_state *s, 
         if (rc < 0)
             return rc;
         e->uses = 1;
+        if (s->uses > 1) /* an upstream in use gets another one */
+            endpoint_begins(e, runtime_now_coarse());
         spin_lock(&r->lock);
         rc = map_put(&s->endpoints, e->address, e);
         spin_unlock(&r->lock);
@@ -262,6 +265,8 @@ static int make_balancer(struct upstream *u, struct arena *a)
         list[i].weight = u->config->endpoints[i].weight;
         list[i].key = balancer_hash(u->endpoints[i]->address);
         list[i].in_flight = &u->endpoints[i]->in_flight;
+        list[i].latency = &u->endpoints[i]->latency;
+        list[i].since_ns = &u->endpoints[i]->since_ns;
     }
     size = balancer_bytes((enum balancer_kind)u->config->balance, list, u->endpoint_count);
     mem = arena_alloc(a, size);

@@ -52,6 +52,8 @@ struct endpoint {
     struct eject eject;
     atomic_int breaker_reason; /* of its last change; -1: none */
     struct weir_breaker breaker;
+    struct peak latency;           /* balance: ewma */
+    atomic_int_least64_t since_ns; /* slow start: when it came or comes back; 0: always there */
 
     /* -- under lock -- */
     struct spinlock lock CACHE_ALIGNED;
@@ -119,6 +121,21 @@ void upstream_note_failure(struct upstream *u, struct endpoint *e, const char *w
 static inline void upstream_note_success(struct endpoint *e)
 {
     eject_success(&e->eject);
+}
+
+/* What an attempt tells about the endpoint's latency: the time to the response's head, or to its
+ * failure. */
+static inline void upstream_note_latency(struct upstream *u, struct endpoint *e, int64_t took_ns,
+                                         bool failed)
+{
+    if (unlikely(u->config->balance == BALANCE_EWMA))
+        peak_observe(&e->latency, took_ns, failed, runtime_now_coarse());
+}
+
+/* The endpoint begins again, at at_ns. */
+static inline void endpoint_begins(struct endpoint *e, int64_t at_ns)
+{
+    atomic_store_explicit(&e->since_ns, at_ns, memory_order_relaxed);
 }
 
 /* Usable: not known to be unhealthy, not ejected. */

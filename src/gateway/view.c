@@ -1,5 +1,6 @@
 /* What is inside, copied out for people. */
 #include "gateway/gateway_impl.h"
+#include "policy/slow_start.h"
 #include "telemetry/cause.h"
 
 /* The state, and what brought it about. An ejection ends by time, without anybody noticing. */
@@ -32,6 +33,16 @@ static void view_breaker(struct endpoint *e, int64_t now_ns, struct gateway_endp
         v->breaker_reason = str_of(weir_breaker_reason_text((enum weir_breaker_reason)reason));
     if (b.state == WEIR_BREAKER_OPEN)
         v->breaker_retry_ns = MAX(b.until_ns - now_ns, INT64_C(0));
+}
+
+/* What balancing makes of it. */
+static void view_balance(struct endpoint *e, const struct config_upstream *c, int64_t now_ns,
+                         struct gateway_endpoint_view *v)
+{
+    int64_t since_ns = atomic_load_explicit(&e->since_ns, memory_order_relaxed);
+
+    v->latency_ewma_ns = (int64_t)peak_ns(&e->latency, now_ns);
+    v->share_permille = slow_start_share(since_ns, c->slow_start_ns, now_ns);
 }
 
 static void view_endpoint(struct endpoint *e, const struct config_endpoint *c, struct arena *a,
@@ -73,8 +84,10 @@ static int view_upstreams(struct generation *gen, struct arena *a, struct gatewa
         uv->endpoints = arena_zalloc(a, (u->endpoint_count + 1) * sizeof(*uv->endpoints));
         if (uv->endpoints == NULL)
             return -ENOMEM;
-        for (uint32_t j = 0; j < u->endpoint_count; j++)
+        for (uint32_t j = 0; j < u->endpoint_count; j++) {
             view_endpoint(u->endpoints[j], &u->config->endpoints[j], a, &uv->endpoints[j]);
+            view_balance(u->endpoints[j], u->config, weir_now(), &uv->endpoints[j]);
+        }
         uv->endpoint_count = u->endpoint_count;
         v->retries_total += atomic_load_explicit(&u->state->retries_total, memory_order_relaxed);
     }

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "policy/balancer_table.h"
+#include "policy/slow_start.h"
 
 /* Draws from the table before every endpoint is looked at in turn. */
 #define DRAWS 16
@@ -68,6 +69,59 @@ static uint32_t in_flight(const struct balancer_endpoint *e)
     return e->in_flight != NULL ? atomic_load_explicit(e->in_flight, memory_order_relaxed) : 0;
 }
 
+static uint32_t share_of(const struct balancer *b, const struct balancer_query *q, uint32_t index)
+{
+    const atomic_int_least64_t *since = b->endpoints[index].since_ns;
+
+    if (likely(q->slow_start_ns == 0) || since == NULL)
+        return SLOW_START_WHOLE;
+    return slow_start_share(atomic_load_explicit(since, memory_order_relaxed), q->slow_start_ns,
+                            q->now_ns);
+}
+
+/* The nth draw is not for an endpoint that is starting, by chance. */
+static bool thinned(const struct balancer *b, const struct balancer_query *q, uint32_t index,
+                    unsigned n)
+{
+    uint32_t share = share_of(b, q, index);
+
+    if (likely(share == SLOW_START_WHOLE))
+        return false;
+    return mix64(q->random ^ mix64(n + 1)) % SLOW_START_WHOLE >= share;
+}
+
+/* The load of the endpoints that may be picked, for its mean by weight. */
+struct load {
+    uint64_t in_flight, weight;
+};
+
+static struct load load_of(const struct balancer *b, const struct balancer_query *q)
+{
+    struct load sum = {0};
+
+    for (uint32_t i = 0; i < b->count && q->bound_percent != 0; i++) {
+        if (b->endpoints[i].weight == 0 || avoided(q, i))
+            continue;
+        sum.in_flight += in_flight(&b->endpoints[i]);
+        sum.weight += b->endpoints[i].weight;
+    }
+    return sum;
+}
+
+/* One more would be beyond the bound: more than ceil(bound * mean * weight) with it counted. As the
+ * bound is at least the mean, some endpoint is never full. */
+static bool full(const struct balancer *b, const struct balancer_query *q, const struct load *load,
+                 uint32_t index)
+{
+    const struct balancer_endpoint *e = &b->endpoints[index];
+    uint64_t whole = 100 * load->weight;
+
+    if (q->bound_percent == 0 || whole == 0)
+        return false;
+    return in_flight(e) + UINT64_C(1) >
+           (q->bound_percent * (load->in_flight + 1) * e->weight + whole - 1) / whole;
+}
+
 /* The nth pseudo-random place that follows from the seed. */
 static uint32_t draw(const struct balancer *b, uint64_t seed, unsigned n)
 {
@@ -84,20 +138,22 @@ static int pick_in_turn(struct balancer *b, const struct balancer_query *q)
         uint64_t turn = atomic_fetch_add_explicit(&b->next, 1, memory_order_relaxed);
         uint32_t i = b->places[turn % b->place_count];
 
-        if (!avoided(q, i))
+        if (!avoided(q, i) && !thinned(b, q, i, n))
             return (int)i;
     }
     return -ENOENT;
 }
 
 /* Consistent hash: an avoided endpoint's requests go on to the place that follows from hashing
- * again, which spreads them over all others and moves nobody else's. */
-static int pick_by_hash(const struct balancer *b, const struct balancer_query *q)
+ * again, which spreads them over all others and moves nobody else's. So do those of a full one:
+ * what overflows from an endpoint always overflows to the same ones. */
+static int pick_by_hash(const struct balancer *b, const struct balancer_query *q,
+                        const struct load *load)
 {
     for (unsigned n = 0; n < DRAWS; n++) {
         uint32_t i = draw(b, q->hash, n);
 
-        if (!avoided(q, i))
+        if (!avoided(q, i) && !full(b, q, load, i))
             return (int)i;
     }
     return -ENOENT;
@@ -111,8 +167,30 @@ static uint32_t draw_by_chance(const struct balancer *b, uint64_t random, unsign
     return n < 2 ? b->places[(part * b->place_count) >> 32] : draw(b, random, n);
 }
 
-/* Two choices, drawn in proportion to the weights; the one with fewer requests per weight, and the
- * first drawn (chance) when they are equal. */
+/* What one more request would wait, by weight. Where nothing is known yet, one at a time: a second
+ * would wait as long as PENALTY. */
+#define PENALTY_NS ((double)NS_PER_SEC)
+
+static double cost(const struct balancer_endpoint *e, int64_t now_ns)
+{
+    double ns = e->latency != NULL ? peak_ns(e->latency, now_ns) : 0;
+    uint32_t load = in_flight(e);
+
+    return (ns != 0 ? ns * (load + 1.0) : PENALTY_NS * load) / e->weight;
+}
+
+static bool better(const struct balancer *b, const struct balancer_query *q, uint32_t second,
+                   uint32_t first)
+{
+    const struct balancer_endpoint *one = &b->endpoints[first], *two = &b->endpoints[second];
+
+    if (b->kind == BALANCER_EWMA)
+        return cost(two, q->now_ns) < cost(one, q->now_ns);
+    return (uint64_t)in_flight(two) * one->weight < (uint64_t)in_flight(one) * two->weight;
+}
+
+/* Two choices, drawn in proportion to the weights; the better one: that with fewer requests per
+ * weight, and the first drawn (chance) when they are equal. */
 static int pick_of_two(const struct balancer *b, const struct balancer_query *q)
 {
     int first = -ENOENT;
@@ -120,17 +198,11 @@ static int pick_of_two(const struct balancer *b, const struct balancer_query *q)
     for (unsigned n = 0; n < DRAWS; n++) {
         uint32_t i = draw_by_chance(b, q->random, n);
 
-        if ((int)i == first || avoided(q, i))
+        if ((int)i == first || avoided(q, i) || thinned(b, q, i, n))
             continue;
-        if (first < 0) {
-            first = (int)i;
-        } else {
-            const struct balancer_endpoint *one = &b->endpoints[first], *two = &b->endpoints[i];
-            bool better =
-                (uint64_t)in_flight(two) * one->weight < (uint64_t)in_flight(one) * two->weight;
-
-            return better ? (int)i : first;
-        }
+        if (first >= 0)
+            return better(b, q, i, (uint32_t)first) ? (int)i : first;
+        first = (int)i;
     }
     return first;
 }
@@ -139,7 +211,8 @@ static int pick_of_two(const struct balancer *b, const struct balancer_query *q)
  * and Schomaker, 2005): the largest weight / -ln(u) wins, with u from the hash (the same request
  * meets the same endpoint) or from chance (a weighted random choice); requests in flight count
  * against an endpoint. */
-static int pick_from_all(const struct balancer *b, const struct balancer_query *q)
+static int pick_from_all(const struct balancer *b, const struct balancer_query *q,
+                         const struct load *load)
 {
     uint64_t seed = b->kind == BALANCER_CONSISTENT_HASH ? q->hash : q->random;
     double best = 0;
@@ -149,12 +222,14 @@ static int pick_from_all(const struct balancer *b, const struct balancer_query *
         const struct balancer_endpoint *e = &b->endpoints[i];
         uint64_t id = b->kind == BALANCER_CONSISTENT_HASH ? e->key : i;
         uint64_t x = mix64(mix64(seed) ^ mix64(id + 1));
-        double load = b->kind == BALANCER_LEAST_REQUEST ? 64.0 * in_flight(e) : 0;
+        double busy =
+            b->kind == BALANCER_LEAST_REQUEST || b->kind == BALANCER_EWMA ? 64.0 * in_flight(e) : 0;
         double score;
 
-        if (e->weight == 0 || avoided(q, i))
+        if (e->weight == 0 || avoided(q, i) || full(b, q, load, i))
             continue;
-        score = e->weight / (load - log(((double)(x >> 12) + 0.5) * 0x1p-52));
+        score = (double)e->weight * share_of(b, q, i) /
+                (busy - log(((double)(x >> 12) + 0.5) * 0x1p-52));
         if (score > best) {
             best = score;
             pick = (int)i;
@@ -165,6 +240,7 @@ static int pick_from_all(const struct balancer *b, const struct balancer_query *
 
 int balancer_pick(struct balancer *b, const struct balancer_query *q)
 {
+    struct load load = {0};
     int pick;
 
     if (b->place_count == 0)
@@ -174,13 +250,15 @@ int balancer_pick(struct balancer *b, const struct balancer_query *q)
         pick = pick_in_turn(b, q);
         break;
     case BALANCER_LEAST_REQUEST:
+    case BALANCER_EWMA:
         pick = pick_of_two(b, q);
         break;
     default:
-        pick = pick_by_hash(b, q);
+        load = load_of(b, q);
+        pick = pick_by_hash(b, q, &load);
         break;
     }
-    return likely(pick >= 0) ? pick : pick_from_all(b, q);
+    return likely(pick >= 0) ? pick : pick_from_all(b, q, &load);
 }
 
 uint64_t balancer_hash(struct str s)

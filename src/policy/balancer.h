@@ -4,7 +4,8 @@
  *
  *  - round robin: the whole period of smooth weighted round robin, walked by one atomic counter;
  *  - least request: power of two choices over requests in flight by weight;
- *  - consistent hash: a Maglev table.
+ *  - consistent hash: a Maglev table, with bounded loads if wanted;
+ *  - ewma: two choices over peak EWMA latency and requests in flight by weight.
  *
  * Pure: chance and the hash come as arguments, memory from the caller. */
 #ifndef WEIR_POLICY_BALANCER_H
@@ -13,11 +14,13 @@
 #include <stdatomic.h>
 
 #include "base/text.h"
+#include "policy/peak.h"
 
 enum balancer_kind { /* in the order of enum config_balance */
                      BALANCER_ROUND_ROBIN,
                      BALANCER_LEAST_REQUEST,
                      BALANCER_CONSISTENT_HASH,
+                     BALANCER_EWMA,
                      BALANCER_KIND_MAX,
 };
 
@@ -28,7 +31,9 @@ enum balancer_kind { /* in the order of enum config_balance */
 struct balancer_endpoint {
     uint32_t weight;              /* 0: takes no requests */
     uint64_t key;                 /* consistent hash: its identity, balancer_hash(address) */
-    const atomic_uint *in_flight; /* least request: requests in flight; NULL counts as 0 */
+    const atomic_uint *in_flight; /* requests in flight; NULL counts as 0 */
+    const struct peak *latency;   /* ewma: NULL counts as unknown */
+    const atomic_int_least64_t *since_ns; /* slow start: when it began; NULL counts as 0 */
 };
 
 struct balancer;
@@ -42,6 +47,12 @@ struct balancer_query {
     uint64_t hash;   /* consistent hash: of what the request is hashed on, balancer_hash() */
     balancer_avoid_fn *avoid; /* NULL: avoids none */
     void *avoid_arg;
+    int64_t now_ns;         /* for the following, and for ewma */
+    int64_t slow_start_ns;  /* thins the picks of endpoints that began within it (slow_start.h); not
+                               with consistent hash. 0: no slow start */
+    uint32_t bound_percent; /* consistent hash: no endpoint gets more than this share of the mean
+                               load by weight (Mirrokni, Thorup and Zadimoghaddam, 2016); at least
+                               100. 0: no bound. A pick then looks at every endpoint once. */
 };
 
 /* Bytes that balancer_init() needs for these endpoints. Reads the weights. 0 when count is beyond

@@ -237,6 +237,7 @@ void balancer_fill(enum balancer_kind kind, const struct balancer_endpoint *endp
         fill_smooth(endpoints, count, places, place_count, scratch);
         break;
     case BALANCER_LEAST_REQUEST:
+    case BALANCER_EWMA:
         fill_shares(endpoints, count, places);
         break;
     default:

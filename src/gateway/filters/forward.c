@@ -106,6 +106,8 @@ static int take_response(struct exchange *x)
         attempt_report(x, WEIR_OUTCOME_OK);
         upstream_note_success(x->endpoint);
     }
+    upstream_note_latency(x->route->upstream, x->endpoint, x->response_ns - x->attempt_start_ns,
+                          x->response.status >= 500);
     return 0;
 }
 
