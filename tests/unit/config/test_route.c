@@ -191,16 +191,23 @@ static void health_checks_depend_on_the_endpoints(void **state)
 
 static void settings_that_depend_on_each_other_are_checked(void **state)
 {
-    assert_refused(LISTEN "upstreams:\n"
-                          "- id: u\n"
-                          "  balance: consistent_hash\n"
-                          "  hash: {on: cookie}\n"
-                          "  endpoints: [127.0.0.1:1]\n"
-                          "  eject: {time: 10m}\n"
-                          "routes:\n- {uri: lb://u, predicates: [Path=/a]}\n",
-                   "t:5:9: error: upstreams[0].hash: the setting \"name\" is missing: which "
-                   "header, cookie or query parameter\n"
-                   "t:7:10: error: upstreams[0].eject: time_max is shorter than time\n");
+    assert_refused(
+        LISTEN "upstreams:\n"
+               "- id: u\n"
+               "  balance: consistent_hash\n"
+               "  hash: {on: cookie}\n"
+               "  endpoints: [127.0.0.1:1]\n"
+               "  eject: {time: 10m}\n"
+               "- id: v\n"
+               "  balance: consistent_hash\n"
+               "  hash: {on: path, bound: 99}\n"
+               "  endpoints: [127.0.0.1:1]\n"
+               "routes:\n- {uri: lb://u, predicates: [Path=/a]}\n",
+        "t:5:9: error: upstreams[0].hash: the setting \"name\" is missing: which "
+        "header, cookie or query parameter\n"
+        "t:7:10: error: upstreams[0].eject: time_max is shorter than time\n"
+        "t:10:27: error: upstreams[1].hash.bound: found 99%; expected at least 100% of the "
+        "mean load, or 0 for no bound\n");
     assert_loads(LISTEN "upstreams:\n"
                         "- id: u\n"
                         "  hash: {on: path}\n"
