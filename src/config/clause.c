@@ -174,6 +174,8 @@ static bool add_to_set(struct clause *c, unsigned i, const struct node *n)
     struct given *g = &c->named[i];
 
     if (n->kind == NODE_LIST) {
+        if (!g->set)
+            *g = (struct given){true, STR(""), n}; /* [] is none, not the default */
         for (const struct node_entry *e = n->entries; e != NULL; e = e->next)
             if (!add_to_set(c, i, e->node))
                 return false;

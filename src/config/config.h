@@ -160,6 +160,8 @@ enum config_filter_kind {
     FILTER_PRIORITY,             /* number: enum config_priority; name: a field */
     FILTER_BULKHEAD,             /* own: config_bulkhead */
     FILTER_ADAPTIVE_CONCURRENCY, /* own: config_adaptive */
+    FILTER_RETRY,                /* retry */
+    FILTER_CIRCUIT_BREAKER,      /* circuit_breaker */
     FILTER_MAX,
 };
 
@@ -223,6 +225,29 @@ struct config_adaptive {
     int64_t window_ns, timeout_ns;
 };
 
+struct config_retry_filter {
+    int64_t retries; /* sends beyond the first */
+    struct config_statuses statuses, series;
+    struct config_words methods; /* none: the idempotent ones */
+    int64_t first_backoff_ns;    /* 0: the upstream's retry.backoff */
+    int64_t max_backoff_ns;
+    int64_t factor;
+    bool based_on_previous; /* the wait before, jitter included, times factor */
+    int64_t jitter_percent;
+};
+
+struct config_circuit_breaker {
+    struct str name; /* may be empty */
+    struct config_statuses statuses;
+    int64_t failure_percent, slow_percent, slow_ns;
+    int64_t calls_min;
+    int64_t window_size;    /* calls, or seconds */
+    int64_t window_by_time; /* enum: 0 COUNT_BASED, 1 TIME_BASED */
+    int64_t open_ns;
+    int64_t probes;
+    int64_t lease_ns;
+};
+
 struct config_filter {
     enum config_filter_kind kind;
     struct str text; /* as written, in the shortcut form */
@@ -233,6 +258,8 @@ struct config_filter {
     struct config_regex *regex;
     union { /* of a kind whose row in factories.def has own_size: what its arguments fill */
         void *own;
+        struct config_retry_filter *retry;
+        struct config_circuit_breaker *circuit_breaker;
     };
 };
 

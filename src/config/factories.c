@@ -4,6 +4,8 @@
 #include "base/duration.h"
 #include "config/settings.h"
 
+static const char *const window_items[] = {"COUNT_BASED", "TIME_BASED"};
+static const struct names window_names = {window_items, ARRAY_LEN(window_items)};
 static const char *const priority_items[] = {"sheddable", "low", "normal", "high"};
 static const struct names priority_names = {priority_items, ARRAY_LEN(priority_items)};
 static const char *const rate_mode_items[] = {"bucket", "pace"};
@@ -48,7 +50,6 @@ static const char *const absent_filters[] = {
     "AddRequestHeadersIfNotPresent",
     "AddRequestParameter",
     "CacheRequestBody",
-    "CircuitBreaker",
     "DedupeResponseHeader",
     "FallbackHeaders",
     "JsonToGrpc",
@@ -59,7 +60,6 @@ static const char *const absent_filters[] = {
     "RemoveJsonAttributesResponseBody",
     "RemoveRequestParameter",
     "RequestHeaderToRequestUri",
-    "Retry",
     "RewriteLocationResponseHeader",
     "RewriteRequestParameter",
     "RewriteResponseHeader",

@@ -34,6 +34,7 @@ enum rank {
     RANK_CIRCUIT_BREAKER,
     RANK_PLAIN,
     RANK_MAX,
+    RANK_RETRY, /* one only, the last that is configured: add_attempts() */
 };
 
 static const struct {
@@ -60,6 +61,8 @@ static const struct {
     [FILTER_REQUEST_RATE_LIMITER] = {rate_limit, RANK_RATE_LIMIT, rate_limit_make},
     [FILTER_BULKHEAD] = {bulkhead, RANK_BULKHEAD, bulkhead_make},
     [FILTER_ADAPTIVE_CONCURRENCY] = {adaptive_concurrency, RANK_BULKHEAD, adaptive_make},
+    [FILTER_CIRCUIT_BREAKER] = {circuit_breaker, RANK_CIRCUIT_BREAKER, circuit_breaker_make},
+    [FILTER_RETRY] = {retry, RANK_RETRY, retry_make},
 };
 
 const struct chain *chain_no_route(void)
@@ -210,8 +213,27 @@ static bool holds_too_much(const struct config_route *r)
     unsigned n = 0;
 
     for (uint32_t i = 0; i < r->filter_count; i++)
-        n += kinds[r->filters[i].kind].rank == RANK_BULKHEAD;
+        n += kinds[r->filters[i].kind].rank == RANK_BULKHEAD ||
+             kinds[r->filters[i].kind].rank == RANK_CIRCUIT_BREAKER;
     return n > EXCHANGE_HOLDS_MAX;
+}
+
+/* The route's Retry has the place of the one in default-filters: two of them would multiply. */
+static int add_attempts(const struct filter_maker *m, struct chain *chain, size_t *n,
+                        const char **ret_message)
+{
+    const struct filter_settings *s = NULL;
+
+    for (uint32_t i = m->route->filter_count; s == NULL && i > 0; i--) {
+        const struct config_filter *f = &m->route->filters[i - 1];
+        int rc = f->kind == FILTER_RETRY ? make_settings(m, f, &s, ret_message) : 0;
+
+        if (rc < 0)
+            return rc;
+    }
+    chain[(*n)++] = (struct chain){retry, s};
+    chain[(*n)++] = (struct chain){forward, NULL};
+    return 0;
 }
 
 int chain_build(const struct filter_maker *m, const struct chain **ret, const char **ret_message)
@@ -223,7 +245,8 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
     if (chain == NULL)
         return -ENOMEM;
     if (holds_too_much(r)) {
-        *ret_message = "more than 8 filters of the kinds Bulkhead and AdaptiveConcurrency";
+        *ret_message =
+            "more than 8 filters of the kinds Bulkhead, AdaptiveConcurrency and CircuitBreaker";
         return -EINVAL;
     }
     chain[n++] = (struct chain){prepare_request, NULL};
@@ -236,8 +259,10 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
     if (r->uri_kind == URI_NONE) {
         chain[n++] = (struct chain){end_without_upstream(r), NULL};
     } else {
-        chain[n++] = (struct chain){retry, NULL};
-        chain[n++] = (struct chain){forward, NULL};
+        int rc = add_attempts(m, chain, &n, ret_message);
+
+        if (rc < 0)
+            return rc;
     }
     *ret = chain;
     return 0;

@@ -80,13 +80,15 @@ struct exchange {
     bool body_whole;       /* it came with the head (or there is none): it can be sent again */
 
     /* -- attempts: forward.c and retry.c -- */
-    struct upstream_conn *upstream_conn; /* of the current attempt; NULL: none */
-    struct endpoint *endpoint;           /* of the last attempt; NULL: none was usable */
-    bool attempt_running;                /* counted in endpoint.in_flight */
-    bool fresh;                          /* the next attempt: same endpoint, new connection */
-    uint32_t tried_count;                /* in tried[] */
-    struct weir_breaker_token permit;    /* of the endpoint's breaker, for the attempt that runs */
-    bool permit_held;                    /* it is to be reported */
+    struct upstream_conn *upstream_conn;    /* of the current attempt; NULL: none */
+    struct endpoint *endpoint;              /* of the last attempt; NULL: none was usable */
+    bool attempt_running;                   /* counted in endpoint.in_flight */
+    bool fresh;                             /* the next attempt: same endpoint, new connection */
+    uint32_t tried_count;                   /* in tried[] */
+    struct weir_breaker_token route_permit; /* of the route's CircuitBreaker */
+    enum weir_outcome route_outcome;        /* to be reported for it */
+    struct weir_breaker_token permit; /* of the endpoint's breaker, for the attempt that runs */
+    bool permit_held;                 /* it is to be reported */
     enum retry_failure failure; /* how the last attempt failed; valid when attempt_cause is set */
     enum cause attempt_cause;   /* CAUSE_NONE: it brought a response */
     int64_t attempt_start_ns;

@@ -86,7 +86,13 @@ static int compile_route(struct compiler *c, const struct config_route *r, struc
                          struct route_match *match)
 {
     struct generation *gen = c->gen;
-    const struct filter_maker maker = {r, match, &gen->arena, &gen->policies};
+    const struct filter_maker maker = {
+        .route = r,
+        .match = match,
+        .upstream = r->uri_kind != URI_NONE ? &gen->upstreams[r->upstream] : NULL,
+        .arena = &gen->arena,
+        .uses = &gen->policies,
+    };
     const char *message = "";
     int rc = compile_predicates(c, r, match);
 

@@ -21,11 +21,28 @@ static enum retry_verdict objection_to(const struct retry_attempt *a, const stru
         return RETRY_NO_FAILURE;
     if (!unsent && !a->idempotent)
         return RETRY_NO_NOT_IDEMPOTENT;
+    if (a->retry_in_front && !unsent && !(a->failure == RETRY_CLOSED && a->reused))
+        return RETRY_NO_AGAIN;
     if (!a->body_replayable)
         return RETRY_NO_BODY;
     if (a->attempts >= o->attempts)
         return RETRY_NO_ATTEMPTS;
     return RETRY_SAME;
+}
+
+static int64_t next_wait_ns(const struct retry_attempt *a, const struct retry_options *o)
+{
+    struct weir_backoff backoff = {
+        .kind = WEIR_BACKOFF_CONSTANT,
+        .jitter_percent = o->jitter_percent,
+        .max_ns = o->backoff_max_ns,
+    };
+
+    if (!o->from_previous || a->previous_ns <= 0)
+        return retry_backoff_ns(o, a->attempts + 1, a->random);
+    if (__builtin_mul_overflow(a->previous_ns, o->factor != 0 ? o->factor : 2, &backoff.base_ns))
+        backoff.base_ns = INT64_MAX;
+    return weir_backoff_ns(&backoff, NULL, 1, a->random);
 }
 
 struct retry_decision retry_decide(const struct retry_attempt *a, const struct retry_options *o,
@@ -42,8 +59,9 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
             d.verdict = RETRY_OTHER;
         else if (a->same_refuses)
             return (struct retry_decision){.verdict = RETRY_NO_CIRCUIT};
-        else
-            d.backoff_ns = retry_backoff_ns(o, a->attempts + 1, a->random);
+        if (!a->others || o->backoff_everywhere)
+            d.backoff_ns = next_wait_ns(a, o);
+        d.backoff_ns = MAX(d.backoff_ns, a->wait_ns);
     }
     ready_ns = ns_add(ns_add(a->now_ns, d.backoff_ns), o->reserve_ns);
     if (a->now_ns >= a->deadline_ns || ready_ns > a->deadline_ns)
@@ -56,6 +74,7 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
 int64_t retry_backoff_ns(const struct retry_options *o, uint32_t n, uint64_t random)
 {
     struct weir_backoff backoff = {
+        .multiplier_percent = 100 * o->factor,
         .jitter_percent = o->jitter_percent,
         .base_ns = MAX(o->backoff_ns, INT64_C(0)),
         .max_ns = o->backoff_max_ns,
@@ -104,6 +123,7 @@ struct str retry_verdict_text(enum retry_verdict v)
         [RETRY_NO_BODY] = "body_gone",
         [RETRY_NO_DEADLINE] = "deadline",
         [RETRY_NO_BUDGET] = "budget",
+        [RETRY_NO_AGAIN] = "retried_in_front",
         [RETRY_NO_CIRCUIT] = "circuit_open",
     };
 

@@ -15,6 +15,7 @@ enum retry_failure {
     RETRY_CLOSED,          /* connection lost before the first byte of the response */
     RETRY_TIMEOUT,         /* no response in time */
     RETRY_BROKEN,          /* the response began and broke off, or was not HTTP */
+    RETRY_STATUS,          /* a response came, with a status that is to be retried */
     RETRY_CLIENT,          /* not the upstream's doing: client gone, body broken, stopping */
     RETRY_FAILURE_MAX,
 };
@@ -23,6 +24,9 @@ struct retry_options {
     uint32_t attempts;       /* sends in all; 0 and 1: no retry */
     int64_t backoff_ns;      /* before the 2nd send to the same endpoint; doubles with every one */
     int64_t backoff_max_ns;  /* 0: 10 * backoff_ns */
+    uint32_t factor;         /* of one wait to the next; 0: 2 */
+    bool from_previous;      /* the wait as it was, jitter included, times factor */
+    bool backoff_everywhere; /* also before another endpoint */
     uint32_t jitter_percent; /* 0: exact; 100: uniform in (0, backoff] */
     int64_t reserve_ns;      /* an attempt is not worth starting with less time left than this */
     uint32_t budget_percent; /* of the requests in flight */
@@ -38,6 +42,9 @@ struct retry_attempt {
     bool response_started; /* towards the client: even a byte */
     bool body_replayable;  /* no body, or all of it can still be sent */
     bool others;           /* an endpoint that was not tried yet is usable */
+    bool retry_in_front;   /* a gateway in front has sent it before */
+    int64_t wait_ns;       /* the endpoint asked for (Retry-After); 0: nothing */
+    int64_t previous_ns;   /* the wait before the last attempt; 0: none */
     bool same_refuses;     /* the breaker of the endpoint that failed is open */
     int64_t now_ns;
     int64_t deadline_ns; /* of the whole request; NS_NEVER: none */
@@ -57,6 +64,7 @@ enum retry_verdict {
     RETRY_NO_BODY,           /* the body is gone */
     RETRY_NO_DEADLINE,       /* no time left for backoff and attempt */
     RETRY_NO_BUDGET,         /* too many retries are running */
+    RETRY_NO_AGAIN,          /* it is a retry already, of a gateway in front */
     RETRY_NO_CIRCUIT,        /* no other endpoint, and the breaker of this one is open */
     RETRY_VERDICT_MAX,
 };
@@ -93,7 +101,7 @@ struct retry_decision retry_decide(const struct retry_attempt *a, const struct r
 int64_t retry_backoff_ns(const struct retry_options *o, uint32_t n, uint64_t random);
 
 /* "same_endpoint", "other_endpoint", "off", "attempts", "response_started", "failure_kind",
- * "not_idempotent", "body_gone", "deadline", "budget", "circuit_open". */
+ * "not_idempotent", "body_gone", "deadline", "budget", "retried_in_front", "circuit_open". */
 struct str retry_verdict_text(enum retry_verdict v);
 
 #endif

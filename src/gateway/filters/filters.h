@@ -22,8 +22,9 @@ struct filter_settings {
 struct filter_maker {
     const struct config_route *route;
     const struct route_match *match;
-    struct arena *arena;      /* the generation's */
-    struct policy_uses *uses; /* the policies that the generation uses */
+    const struct upstream *upstream; /* NULL: none */
+    struct arena *arena;             /* the generation's */
+    struct policy_uses *uses;        /* the policies that the generation uses */
 };
 
 /* Completes s, whose config is set. -ENOMEM; -EINVAL with *ret_why (in the arena or static). */
@@ -58,6 +59,9 @@ filter_fn remove_response_header;
 filter_fn set_status;
 filter_fn redirect_to;
 filter_fn preserve_host_header;
+filter_fn circuit_breaker;
+filter_make_fn circuit_breaker_make;
+filter_make_fn retry_make;
 filter_fn set_priority;
 filter_fn request_size;
 filter_fn request_header_size;

@@ -1,5 +1,7 @@
 /* Sends again what may be sent again: policy/retry.h decides, this loops. Every request of the
  * upstream counts towards its budget while it is in flight, every retry against it. */
+#include <weir/retry.h>
+
 #include "base/duration.h"
 #include "gateway/attempt.h"
 #include "gateway/filters/filters.h"
@@ -28,30 +30,79 @@ static bool is_free(const struct exchange *x)
            (x->failure == RETRY_CLOSED && (x->record.upstream_reused || sent_bytes(x) == 0));
 }
 
-static struct retry_decision decide(struct exchange *x, struct retry_budget *budget)
+/* What the loop remembers from one attempt to the next. */
+struct tries {
+    const struct retry_options *options;
+    const struct config_retry_filter *rules; /* of the route; NULL: none */
+    bool in_front;                           /* the request came as a retry */
+    int64_t waited_ns;                       /* before the last attempt */
+};
+
+/* May it be repeated though it was acted on? What the operator says, or the client's word that the
+ * service sorts repetitions out (draft-ietf-httpapi-idempotency-key-header), or HTTP. */
+static bool repeatable(struct exchange *x, const struct config_retry_filter *rules)
+{
+    if (http_head_find(&x->request, STR("Idempotency-Key")) != NULL)
+        return true;
+    if (rules == NULL || rules->methods.count == 0)
+        return http_method_idempotent(x->request.method);
+    for (uint32_t i = 0; i < rules->methods.count; i++) {
+        if (str_eq(rules->methods.items[i], x->request.method_text))
+            return true;
+    }
+    return false;
+}
+
+/* What the response asks for in Retry-After, which counts in 429 and 503; 0: nothing. A 503 speaks
+ * for its endpoint only, so another one need not wait. */
+static int64_t asked_to_wait_ns(struct exchange *x, bool others)
+{
+    int64_t ns, now_s = world_wall_ns(runtime_world()) / NS_PER_SEC;
+    struct http_field *f;
+    struct str value;
+
+    if (x->response.status != 429 && (x->response.status != 503 || others))
+        return 0;
+    f = http_head_find_id(&x->response, HTTP_F_RETRY_AFTER);
+    if (f == NULL)
+        return 0;
+    value = http_field_value(f);
+    return weir_retry_after_parse(value.ptr, value.len, now_s, NS_NEVER, &ns) < 0 ? 0 : ns;
+}
+
+/* The longest wait that is done for a Retry-After; who asks for more gets no retry. */
+#define RETRY_AFTER_MAX_NS (30 * NS_PER_SEC)
+
+static struct retry_decision decide(struct exchange *x, const struct tries *t,
+                                    struct retry_budget *budget)
 {
     const struct upstream *u = x->route->upstream;
     struct retry_attempt a;
 
-    if (u->retry.attempts > 1)
+    if (t->options->attempts > 1)
         attempt_ladder(x);
     a = (struct retry_attempt){
         .failure = x->failure,
         .attempts = x->record.attempt_count,
         .sent_bytes = sent_bytes(x),
-        .idempotent = http_method_idempotent(x->request.method),
+        .idempotent = repeatable(x, t->rules),
         .reused = x->record.upstream_reused,
         .response_started = x->interim_bytes != 0,
         .body_replayable = body_replayable(x),
         .others = attempt_others(x),
+        .retry_in_front = t->in_front,
+        .previous_ns = t->waited_ns,
         .same_refuses = u->config->breaker.enabled &&
                         !weir_breaker_admits(&x->endpoint->breaker, here_now_ns(), NULL),
         .now_ns = runtime_now_coarse(),
         .deadline_ns = x->deadline_ns,
         .random = runtime_random(),
     };
-
-    return retry_decide(&a, &u->retry, budget);
+    if (x->failure == RETRY_STATUS)
+        a.wait_ns = asked_to_wait_ns(x, a.others);
+    if (a.wait_ns > RETRY_AFTER_MAX_NS)
+        return (struct retry_decision){.verdict = RETRY_NO_DEADLINE};
+    return retry_decide(&a, t->options, budget);
 }
 
 /* When attempts failed for several causes, none of them is the whole truth. */
@@ -99,37 +150,148 @@ static int back_off(struct exchange *x, int64_t ns)
     return rc;
 }
 
-int retry(struct exchange *x, const struct chain *next)
+/* The response is not passed on. Its connection is kept when the body is here already. */
+static void drop_response(struct exchange *x)
+{
+    struct str piece;
+    ssize_t n = 1;
+
+    for (int i = 0; i < 16 && n > 0; i++)
+        n = h1_body_try_next(&x->response_body, &piece);
+    attempt_end(x);
+    exchange_drop_upstream(x, true);
+    x->source = RESPONSE_NONE;
+}
+
+/* A response that is to be retried, and is not: it goes to the client. */
+static int pass_on(struct exchange *x, enum retry_verdict verdict)
+{
+    uint32_t n = MIN(x->record.attempt_count, (uint32_t)ACCESS_ATTEMPTS_MAX);
+
+    x->record.attempts[n - 1].not_again = retry_verdict_text(verdict);
+    if (verdict != RETRY_NO_OFF)
+        metric_inc(x->route->upstream->state->retries_refused[verdict]);
+    return 0;
+}
+
+static bool status_is_failure(const struct exchange *x, const struct tries *t)
+{
+    return t->rules != NULL && x->source == RESPONSE_UPSTREAM &&
+           (config_statuses_has(&t->rules->statuses, x->response.status) ||
+            config_statuses_has(&t->rules->series, x->response.status));
+}
+
+/* Who is behind us, if it is a weir, leaves retrying to us: each layer that retries multiplies. */
+#define ATTEMPT_FIELD STR("X-Weir-Attempt")
+
+static bool came_as_retry(struct exchange *x)
+{
+    struct http_field *f = http_head_find(&x->request, ATTEMPT_FIELD);
+    uint64_t n;
+
+    return f != NULL && str_to_u64(http_field_value(f), UINT32_MAX, &n) == 0 && n > 1;
+}
+
+static int number_attempt(struct exchange *x)
+{
+    char *number = arena_printf(&x->arena, "%u", x->record.attempt_count + 1);
+
+    http_head_drop(&x->request, ATTEMPT_FIELD);
+    return exchange_add_request_field(x, ATTEMPT_FIELD, str_of(number != NULL ? number : "2"));
+}
+
+/* The next attempt has been decided on: waits for its time. False: the exchange is refused. */
+static bool prepare_again(struct exchange *x, struct tries *t, struct retry_decision d)
 {
     struct upstream_state *state = x->route->upstream->state;
-    struct retry_budget unlimited = {0}, *charged = NULL;
+    int rc;
 
-    retry_budget_enter(&state->budget);
+    if (x->failure == RETRY_STATUS)
+        drop_response(x);
+    metric_inc(state->retries);
+    atomic_fetch_add_explicit(&state->retries_total, 1, memory_order_relaxed);
+    x->fresh = d.verdict == RETRY_SAME;
+    t->waited_ns = d.backoff_ns;
+    if (number_attempt(x) < 0)
+        return false;
+    rc = back_off(x, d.backoff_ns);
+    if (rc < 0)
+        exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING, NULL);
+    return rc == 0;
+}
+
+/* Without settings: what every upstream does; with them: a Retry filter's. */
+static struct tries tries_of(const struct exchange *x, const struct filter_settings *s)
+{
+    return (struct tries){
+        .options = s != NULL ? s->own : &x->route->upstream->retry,
+        .rules = s != NULL ? s->config->retry : NULL,
+    };
+}
+
+static bool is_done(const struct exchange *x, const struct tries *t, int rc)
+{
+    return rc < 0 || (x->attempt_cause == CAUSE_NONE && !status_is_failure(x, t));
+}
+
+static int again(struct exchange *x, const struct chain *next)
+{
+    struct retry_budget unlimited = {0}, *charged;
+    struct tries t = tries_of(x, chain_settings(next));
+    int rc;
+
+    t.in_front = came_as_retry(x);
+    do {
+        struct retry_decision d;
+
+        if (x->attempt_cause == CAUSE_NONE)
+            x->failure = RETRY_STATUS;
+        else if (x->endpoint == NULL)
+            return attempt_refuse(x);
+        charged = is_free(x) ? &unlimited : &x->route->upstream->state->budget;
+        d = decide(x, &t, charged);
+        if (!retry_yes(d.verdict))
+            return x->failure == RETRY_STATUS ? pass_on(x, d.verdict) : give_up(x, d.verdict);
+        if (!prepare_again(x, &t, d)) {
+            retry_budget_give(charged);
+            return 0;
+        }
+        rc = chain_next(next, x);
+        retry_budget_give(charged);
+    } while (!is_done(x, &t, rc));
+    return rc;
+}
+
+int retry(struct exchange *x, const struct chain *next)
+{
+    struct tries t = tries_of(x, chain_settings(next));
+    int rc;
+
+    retry_budget_enter(&x->route->upstream->state->budget);
     x->in_budget = true;
     x->deadline_ns =
         x->body_whole ? ns_add(x->start_ns, x->route->config->timeouts.total_ns) : NS_NEVER;
-    for (;;) {
-        struct retry_decision d;
-        int rc = chain_next(next, x);
+    rc = chain_next(next, x);
+    return likely(is_done(x, &t, rc)) ? rc : again(x, next);
+}
 
-        if (charged != NULL)
-            retry_budget_give(charged);
-        if (rc < 0 || x->attempt_cause == CAUSE_NONE)
-            return rc;
-        if (x->endpoint == NULL)
-            return attempt_refuse(x);
-        charged = is_free(x) ? &unlimited : &state->budget;
-        d = decide(x, charged);
-        if (!retry_yes(d.verdict))
-            return give_up(x, d.verdict);
-        metric_inc(state->retries);
-        atomic_fetch_add_explicit(&state->retries_total, 1, memory_order_relaxed);
-        x->fresh = d.verdict == RETRY_SAME;
-        rc = back_off(x, d.backoff_ns);
-        if (rc < 0) {
-            retry_budget_give(charged);
-            return exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING,
-                                   NULL);
-        }
+int retry_make(const struct filter_maker *m, struct filter_settings *s, const char **ret_why)
+{
+    const struct config_retry_filter *c = s->config->retry;
+    struct retry_options *o = arena_zalloc(m->arena, sizeof(*o));
+
+    if (o == NULL)
+        return -ENOMEM;
+    *o = m->upstream->retry;
+    o->attempts = (uint32_t)c->retries + 1;
+    if (c->first_backoff_ns != 0) {
+        o->backoff_ns = c->first_backoff_ns;
+        o->backoff_max_ns = c->max_backoff_ns;
+        o->factor = (uint32_t)c->factor;
+        o->from_previous = c->based_on_previous;
+        o->jitter_percent = (uint32_t)c->jitter_percent;
+        o->backoff_everywhere = true;
     }
+    s->own = o;
+    return 0;
 }

@@ -209,7 +209,7 @@ static void names_are_known_or_nearly(void **state)
     PREDICATE_SAYS("Pth=/x", "unknown predicate \"Pth\"; did you mean Path?");
     PREDICATE_SAYS("method=GET", "unknown predicate \"method\"; did you mean Method?");
     PREDICATE_SAYS("Weight=g, 3", "weir does not have Spring's predicate Weight");
-    FILTER_SAYS("Retry=3", "weir does not have Spring's filter Retry");
+    FILTER_SAYS("SecureHeaders", "weir does not have Spring's filter SecureHeaders");
     FILTER_SAYS("AddRequestHeaders=a, b",
                 "unknown filter \"AddRequestHeaders\"; did you mean AddRequestHeader?");
     FILTER_SAYS("Frobnicate", "unknown filter \"Frobnicate\"");

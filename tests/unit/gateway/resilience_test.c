@@ -140,6 +140,97 @@ static void without_breakers_nothing_is_kept_back(void **state)
     lab_run_upstream(switched_off, NULL, NULL, "breaker: off");
 }
 
+#define ROUTE_WITH(filter)                                                                         \
+    "  - {id: all, uri: \"lb://o\", predicates: [\"Path=/**\"], filters: [" filter "]}\n"
+#define UNAVAILABLE "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+
+static unsigned sends_of(struct lab *lab, const char *request)
+{
+    unsigned before = lab->requests;
+
+    lab_talk(lab, request);
+    return lab->requests - before;
+}
+
+static void statuses(struct lab *lab)
+{
+    lab->answer = UNAVAILABLE;
+    expect(lab, sends_of(lab, GET_X) == 3);
+    expect_client_got(lab, "HTTP/1.1 503 ");
+    expect_client_not_got(lab, "X-Weir-Cause");
+    expect_origin_saw(lab, "\r\nX-Weir-Attempt: 3\r\n");
+    expect(lab, sends_of(lab, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab") == 1);
+    expect_origin_not_saw(lab, "X-Weir-Attempt");
+    expect(lab, sends_of(lab, "POST /x HTTP/1.1\r\nHost: a\r\nIdempotency-Key: \"k\"\r\n"
+                              "Content-Length: 2\r\n\r\nab") == 3);
+    expect(lab, sends_of(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Weir-Attempt: 2\r\n\r\n") == 1);
+    expect_origin_saw(lab, "\r\nX-Weir-Attempt: 2\r\n");
+    lab->answer = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
+    expect(lab, sends_of(lab, GET_X) == 1);
+    lab->answer = OK;
+    expect(lab, sends_of(lab, GET_X) == 1);
+}
+
+static void what_is_safe_is_sent_again_after_a_bad_status(void **state)
+{
+    lab_run(statuses, ROUTE_WITH("Retry=2"), NULL);
+}
+
+static void listed(struct lab *lab)
+{
+    lab->answer = UNAVAILABLE;
+    expect(lab, sends_of(lab, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab") == 2);
+    expect(lab, sends_of(lab, GET_X) == 1);
+    lab->answer = FAILING;
+    expect(lab, sends_of(lab, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab") == 1);
+}
+
+static void statuses_and_methods_can_be_listed(void **state)
+{
+    lab_run(listed,
+            ROUTE_WITH("{name: Retry, args: {retries: 1, statuses: [SERVICE_UNAVAILABLE, 429], "
+                       "series: [], methods: POST, backoff: {firstBackoff: 10ms}}}"),
+            NULL);
+}
+
+static void asked_to_wait(struct lab *lab)
+{
+    lab->answer = "HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    lab_talk_for(lab, GET_X, 2500 * NS_PER_MS);
+    expect(lab, lab->requests == 3);
+    lab->answer = "HTTP/1.1 503 No\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n";
+    expect(lab, sends_of(lab, GET_X) == 1); /* its deadline is before that */
+    expect_client_got(lab, "\r\nRetry-After: 20\r\n");
+}
+
+static void a_retry_waits_for_retry_after_but_not_past_the_deadline(void **state)
+{
+    lab_run(asked_to_wait, ROUTE_WITH("Retry=2"), NULL);
+}
+
+static void route_breaker(struct lab *lab)
+{
+    ask_times(lab, 4, FAILING);
+    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_open(lab, "\r\nRetry-After: 5\r\n");
+    weir_sleep(5 * NS_PER_SEC);
+    ask(lab, FAILING);
+    expect_open(lab, "\r\nRetry-After: 5\r\n");
+    weir_sleep(5 * NS_PER_SEC);
+    expect_ok(lab);
+    ask_times(lab, 40, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    expect_ok(lab);
+}
+
+static void the_breaker_of_a_route_counts_what_clients_get(void **state)
+{
+    lab_run(route_breaker,
+            ROUTE_WITH("{name: CircuitBreaker, args: {name: c, minimumNumberOfCalls: 4, "
+                       "slidingWindowSize: 4, waitDurationInOpenState: PT5S, "
+                       "permittedNumberOfCallsInHalfOpenState: 1}}"),
+            NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +241,10 @@ int main(void)
         cmocka_unit_test(responses_that_break_off_are_failures),
         cmocka_unit_test(clients_that_break_off_are_not_held_against_it),
         cmocka_unit_test(without_breakers_nothing_is_kept_back),
+        cmocka_unit_test(what_is_safe_is_sent_again_after_a_bad_status),
+        cmocka_unit_test(statuses_and_methods_can_be_listed),
+        cmocka_unit_test(a_retry_waits_for_retry_after_but_not_past_the_deadline),
+        cmocka_unit_test(the_breaker_of_a_route_counts_what_clients_get),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

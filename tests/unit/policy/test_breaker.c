@@ -223,6 +223,19 @@ static void a_window_of_calls_remembers_the_last_n(void **state)
     assert_int_equal(state_at(T0), WEIR_BREAKER_OPEN);
 }
 
+static void a_window_of_calls_begins_anew_when_it_closes(void **state)
+{
+    struct weir_breaker_options o = listening();
+
+    o.window_calls = 4;
+    o.calls_min = 4;
+    begin(o);
+    fail_times(4, T0);
+    call(WEIR_OUTCOME_OK, T0 + 30 * SEC);
+    assert_int_equal(state_at(T0 + 30 * SEC), WEIR_BREAKER_CLOSED);
+    assert_int_equal(weir_breaker_view(&breaker, T0 + 30 * SEC).calls, 0);
+}
+
 static void slow_calls_open_it_and_a_slow_probe_fails(void **state)
 {
     struct weir_breaker_options o = listening();
@@ -530,6 +543,7 @@ int main(void)
         cmocka_unit_test(half_of_twenty_calls_opens_it),
         cmocka_unit_test(the_window_forgets_after_10_s),
         cmocka_unit_test(a_window_of_calls_remembers_the_last_n),
+        cmocka_unit_test(a_window_of_calls_begins_anew_when_it_closes),
         cmocka_unit_test(slow_calls_open_it_and_a_slow_probe_fails),
         cmocka_unit_test(the_ladder_opens_above_50_above_70_and_after_the_third_failure),
         cmocka_unit_test(openings_in_a_row_double_up_to_their_maximum),
