@@ -4,9 +4,8 @@
 #include <stdio.h>
 
 const struct command *const commands[] = {
-    &command_demo, &command_run,    &command_check,   &command_explain,
-    &command_docs, &command_schema, &command_version, &command_help,
-    NULL,
+    &command_demo, &command_run,    &command_check,   &command_explain, &command_simulate,
+    &command_docs, &command_schema, &command_version, &command_help,    NULL,
 };
 
 const struct command *command_find(const char *name)

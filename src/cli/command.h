@@ -23,6 +23,7 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_demo;
+extern const struct command command_simulate;
 extern const struct command command_schema;
 extern const struct command command_docs;
 extern const struct command command_version;

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "config/check.h"
+#include "config/embed.h"
 #include "config/regex.h"
 #include "config/spring.h"
 
@@ -64,11 +65,12 @@ static void read_text(struct reader *r, struct str text)
         read_config(r);
 }
 
-int config_load(struct str text, const char *name, struct diag_list *diags, struct config **ret)
+/* A tree, or NULL and a text to make one of. */
+static int load(struct node *root, struct str text, struct diag_list *diags, struct config **ret)
 {
     unsigned errors_before = diags->errors;
     struct arena scratch;
-    struct reader r = {.diags = diags, .scratch = &scratch};
+    struct reader r = {.diags = diags, .scratch = &scratch, .root = root};
 
     r.config = config_new(text);
     if (r.config == NULL) {
@@ -76,7 +78,10 @@ int config_load(struct str text, const char *name, struct diag_list *diags, stru
         return -EINVAL;
     }
     arena_init(&scratch, NULL, 0, SCRATCH_BYTES_MAX);
-    read_text(&r, text);
+    if (root != NULL)
+        read_config(&r);
+    else
+        read_text(&r, text);
     arena_done(&scratch);
     diag_sort(diags);
     if (diags->errors != errors_before) {
@@ -85,4 +90,14 @@ int config_load(struct str text, const char *name, struct diag_list *diags, stru
     }
     *ret = r.config;
     return 0;
+}
+
+int config_load(struct str text, const char *name, struct diag_list *diags, struct config **ret)
+{
+    return load(NULL, text, diags, ret);
+}
+
+int config_load_node(struct node *root, struct diag_list *diags, struct config **ret)
+{
+    return load(root, STR(""), diags, ret);
 }

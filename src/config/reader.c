@@ -301,6 +301,9 @@ static void read_setting(struct reader *r, const struct setting *s, const struct
     case SETTING_DEFAULT_FILTERS:
         route_read_default_filters(r, s, n, path);
         break;
+    case SETTING_NODE:
+        *(const struct node **)field_of(s, base) = n;
+        break;
     default: /* what is under "spring" was read before */
         break;
     }

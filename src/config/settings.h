@@ -27,6 +27,7 @@ enum setting_kind {
     SETTING_ROUTES,
     SETTING_DEFAULT_FILTERS,
     SETTING_SPRING,
+    SETTING_NODE, /* any value, kept as its node: for config/embed.h */
 };
 
 /* What a text may look like. */
