@@ -314,6 +314,14 @@ struct config {
         uint64_t body_bytes;    /* 0: no limit (default); bodies stream */
     } limits;
 
+    struct {                    /* load shedding: where each source is all there is; 0: not used */
+        bool enabled;           /* off */
+        uint32_t cpu_percent;   /* of what the workers may use: 100 */
+        int64_t queue_delay_ns; /* from runnable to running: 50 ms */
+        uint64_t memory_bytes;  /* resident: 0 */
+        uint32_t in_flight;     /* requests: 0 */
+    } shed;
+
     struct {
         uint8_t level; /* enum log_level */
         enum config_access_log access;

@@ -74,8 +74,9 @@ struct section {
 };
 
 extern const struct section listener_section, admin_section, client_section, limits_section,
-    log_section, forward_section, hash_section, endpoint_section, health_section, eject_section,
-    breaker_section, timeouts_section, retry_section, pool_section, upstream_section, route_section;
+    shed_section, log_section, forward_section, hash_section, endpoint_section, health_section,
+    eject_section, breaker_section, timeouts_section, retry_section, pool_section, upstream_section,
+    route_section;
 extern const struct section config_section; /* the whole file: the others hang below it */
 
 const struct setting *setting_find(const struct section *s, struct str key);

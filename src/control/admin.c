@@ -6,6 +6,7 @@
 
 #include <weir/diagnose.h>
 
+#include "control/policy_pages.h"
 #include "control/view_json.h"
 #include "export/prometheus.h"
 #include "runtime/runtime.h"
@@ -109,11 +110,12 @@ static int serve_coroutines(struct admin *a, struct http_call *call, void *arg)
                       json ? TEXT_JSON : TEXT_PLAIN, &body);
 }
 
-#define PAGE(path_, serve_, help_)                                                                 \
+#define PAGE_BY(method_, path_, serve_, help_)                                                     \
     {                                                                                              \
-        .path = {path_, sizeof(path_) - 1}, .methods = {"GET", 3},                                 \
+        .path = {path_, sizeof(path_) - 1}, .methods = {method_, sizeof(method_) - 1},             \
         .help = {help_, sizeof(help_) - 1}, .serve = (serve_)                                      \
     }
+#define PAGE(path_, serve_, help_) PAGE_BY("GET", path_, serve_, help_)
 
 static const struct admin_page built_in[] = {
     PAGE("/", serve_index, "this list"),
@@ -122,6 +124,9 @@ static const struct admin_page built_in[] = {
     PAGE("/metrics", serve_metrics, "counters and latencies, Prometheus text format"),
     PAGE("/api/routes", serve_routes, "routes in matching order, with their traffic"),
     PAGE("/api/upstreams", serve_upstreams, "upstreams and the state of each endpoint"),
+    PAGE("/api/policies", serve_policies, "limits and breakers of routes, with their state"),
+    PAGE_BY("POST", "/api/policies/", serve_policy_action,
+            "ID?action=reset|force_open|disable|enable"),
     PAGE("/api/coroutines", serve_coroutines, "what every coroutine does; ?format=json"),
     PAGE("/api/config", serve_config, "which configuration runs, since when; causes of refusals"),
 };

@@ -239,7 +239,7 @@ static int add_attempts(const struct filter_maker *m, struct chain *chain, size_
 int chain_build(const struct filter_maker *m, const struct chain **ret, const char **ret_message)
 {
     const struct config_route *r = m->route;
-    struct chain *chain = arena_alloc(m->arena, (r->filter_count + 3) * sizeof(*chain));
+    struct chain *chain = arena_alloc(m->arena, (r->filter_count + 4) * sizeof(*chain));
     size_t n = 0;
 
     if (chain == NULL)
@@ -253,6 +253,8 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
     for (enum rank rank = 0; rank < RANK_MAX; rank++) {
         int rc = add_rank(m, rank, chain, &n, ret_message);
 
+        if (rank == RANK_SHED && m->shed)
+            chain[n++] = (struct chain){shed_load, NULL};
         if (rc < 0)
             return rc;
     }

@@ -45,12 +45,14 @@ int gateway_new(struct gateway **ret)
     workspaces_init(&g->workspaces);
     upstream_registry_init(&g->upstreams);
     policies_init(&g->policies, g->upstreams.hash_key);
+    shedding_init(&g->shedding);
     for (unsigned i = 0; i < CONN_SHARDS; i++)
         list_init(&g->conn_shards[i].conns);
     list_init(&g->listenings);
     rc = metric_add_collector(collect, g);
     if (rc < 0) {
         upstream_registry_done(&g->upstreams);
+        shedding_done(&g->shedding);
         put_metrics(g);
         free(g);
         return rc;
@@ -187,6 +189,8 @@ static void replace_generation(struct gateway *g, struct generation *next)
 
     if (next != NULL)
         policy_uses_publish(&next->policies);
+    if (shedding_configure(g, next != NULL ? next->config : NULL) < 0)
+        log_error("load_shedding", "load cannot be shed: out of memory");
     generation_publish(g, next);
     if (old.generation != NULL)
         stop_orphans(old.generation, next);
@@ -305,6 +309,7 @@ void gateway_free(struct gateway *g)
         ;
     upstream_registry_done(&g->upstreams);
     policies_done(&g->policies);
+    shedding_done(&g->shedding);
     workspaces_done(&g->workspaces);
     put_metrics(g);
     free(g);

@@ -5,6 +5,7 @@
 #include <weir/error.h>
 
 #include "config/config.h"
+#include "gateway/policies.h"
 #include "runtime/runtime.h"
 
 struct gateway;
@@ -87,5 +88,11 @@ struct gateway_view {
 
 int gateway_view(struct gateway *g, struct arena *a, struct gateway_view *ret);
 void gateway_view_done(struct gateway_view *v);
+
+/* Appends every policy with its state, as a JSON document; id NULL: all, else those with that id.
+ * -ENOMEM, -ENOENT. (policies_view.c) */
+int gateway_write_policies(struct gateway *g, const struct str *id, struct text *out);
+/* Does what an operator asks of the policy. -ENOENT; -ENOTSUP: not this one; -ENOMEM. */
+int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action);
 
 #endif

@@ -10,6 +10,7 @@
 #include "gateway/health_checker.h"
 #include "gateway/listening.h"
 #include "gateway/policies.h"
+#include "gateway/shedding.h"
 #include "gateway/workspace.h"
 
 struct gateway {
@@ -33,6 +34,7 @@ struct gateway {
     struct conn_shard conn_shards[CONN_SHARDS];
     struct upstream_registry upstreams;
     struct policies policies;
+    struct shedding shedding;
 
     /* -- gateway_apply() and gateway_stop(), one at a time -- */
     struct weir_mutex apply_mutex;

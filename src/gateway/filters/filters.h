@@ -25,6 +25,7 @@ struct filter_maker {
     const struct upstream *upstream; /* NULL: none */
     struct arena *arena;             /* the generation's */
     struct policy_uses *uses;        /* the policies that the generation uses */
+    bool shed;                       /* load shedding is configured */
 };
 
 /* Completes s, whose config is set. -ENOMEM; -EINVAL with *ret_why (in the arena or static). */
@@ -39,6 +40,9 @@ struct str filter_policy_id(const struct filter_maker *m, const struct config_fi
 filter_fn prepare_request; /* what a proxy must change in every request */
 filter_fn retry;           /* sends again what may be sent again */
 filter_fn forward;         /* the last: one attempt at one endpoint */
+
+/* In every chain while load shedding is configured. */
+filter_fn shed_load;
 
 /* The last one where there is no upstream. */
 filter_fn route_not_found;

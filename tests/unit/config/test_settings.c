@@ -36,6 +36,11 @@ static const struct place {
      "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "
      "[Path=/a]}]\nlimits: {%s}\n",
      {NULL}},
+    {"shed",
+     "shed.",
+     "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "
+     "[Path=/a]}]\nshed: {%s}\n",
+     {NULL}},
     {"log",
      "log.",
      "listeners: [127.0.0.1:0]\nroutes: [{uri: \"http://127.0.0.1:1\", predicates: "

@@ -31,6 +31,30 @@ void gateway_view_done(struct gateway_view *v)
 {
 }
 
+static struct {
+    enum policy_action action;
+    unsigned count;
+} operated;
+
+int gateway_write_policies(struct gateway *g, const struct str *id, struct text *out)
+{
+    if (id != NULL && !str_eq(*id, STR("a b/X")))
+        return -ENOENT;
+    text_puts(out, STR("{\"policies\": []}\n"));
+    return 0;
+}
+
+int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action)
+{
+    if (!str_eq(id, STR("a b/X")))
+        return -ENOENT;
+    if (action == POLICY_FORCE_OPEN)
+        return -ENOTSUP;
+    operated.action = action;
+    operated.count++;
+    return 0;
+}
+
 /* -- a client -- */
 
 struct reply {
@@ -152,8 +176,8 @@ static void check_unknown(struct admin *a)
     assert_int_equal(r.status, 404);
     json_t *doc = json_loads(body_of(&r), 0, NULL), *pages = json_object_get(doc, "pages");
     assert_non_null(doc);
-    assert_int_equal(json_array_size(pages), 9);
-    assert_string_equal(json_string_value(json_array_get(pages, 8)), "/extra/");
+    assert_int_equal(json_array_size(pages), 11);
+    assert_string_equal(json_string_value(json_array_get(pages, 10)), "/extra/");
     json_decref(doc);
     get("POST", "/extra/", &r); /* nothing below it is named */
     assert_int_equal(r.status, 404);
@@ -213,6 +237,56 @@ static void views_are_json_and_a_failure_is_a_503(void **state)
     in_world(check_views);
 }
 
+static void check_policies(struct admin *a)
+{
+    struct reply r;
+
+    get("GET", "/api/policies", &r);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(body_of(&r), "\"policies\": []"));
+    operated.count = 0;
+    get("POST", "/api/policies/a%20b/X?action=disable", &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(operated.count, 1);
+    assert_int_equal(operated.action, POLICY_DISABLE);
+    get("POST", "/api/policies/a%20b/X?action=force_open", &r);
+    assert_int_equal(r.status, 409);
+    get("POST", "/api/policies/nobody?action=reset", &r);
+    assert_int_equal(r.status, 404);
+    get("POST", "/api/policies/a%20b/X?action=explode", &r);
+    assert_int_equal(r.status, 400);
+    assert_non_null(strstr(body_of(&r), "expected ?action="));
+    get("POST", "/api/policies/a%20b/X", &r);
+    assert_int_equal(r.status, 400);
+    get("POST", "/api/policies/a%2?action=reset", &r);
+    assert_int_equal(r.status, 400);
+    get("GET", "/api/policies/a%20b/X?action=reset", &r);
+    assert_int_equal(r.status, 405);
+    assert_int_equal(operated.count, 1);
+}
+
+static void policies_are_shown_and_operated(void **state)
+{
+    in_world(check_policies);
+}
+
+static void check_origin(struct admin *a)
+{
+    struct reply r;
+
+    operated.count = 0;
+    ask("POST /api/policies/a%20b/X?action=reset HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\n"
+        "Connection: close\r\nContent-Length: 0\r\n\r\n",
+        &r);
+    assert_int_equal(r.status, 403);
+    assert_int_equal(operated.count, 0);
+}
+
+static void pages_of_other_sites_operate_nothing(void **state)
+{
+    in_world(check_origin);
+}
+
 static void check_metrics(struct admin *a)
 {
     struct reply r;
@@ -250,6 +324,8 @@ int main(void)
         cmocka_unit_test(an_unknown_page_lists_those_that_exist),
         cmocka_unit_test(a_wrong_method_is_told_the_right_one),
         cmocka_unit_test(views_are_json_and_a_failure_is_a_503),
+        cmocka_unit_test(policies_are_shown_and_operated),
+        cmocka_unit_test(pages_of_other_sites_operate_nothing),
         cmocka_unit_test(metrics_are_in_prometheus_text_format),
         cmocka_unit_test(the_index_names_every_page),
     };

@@ -391,6 +391,78 @@ static void who_matters_more_waits_less(void **state)
             TRUSTING "\n");
 }
 
+/* ---- load shedding ---- */
+
+static void under_pressure(struct lab *lab)
+{
+    struct client busy[2];
+
+    lab_talk(lab, GET_WITH("X-Prio: low\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    lab->hold = true;
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 2; i++) {
+            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 20 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
+        }
+        weir_sleep(6 * NS_PER_SEC);
+        lab->hold = false;
+        for (int i = 0; i < 2; i++) {
+            lab_talk(lab, i == 0 ? GET : GET_WITH("X-Prio: low\r\n"));
+            expect_client_got(lab, "HTTP/1.1 503 ");
+            expect_client_got(lab, "\r\nX-Weir-Cause: load_shed\r\n");
+            expect_client_got(lab, "\r\nRetry-After: 1\r\n");
+        }
+        lab_talk(lab, GET_WITH("X-Prio: high\r\n"));
+        expect_client_got(lab, "HTTP/1.1 200 ");
+    }
+    weir_sleep(6 * NS_PER_SEC);
+    lab_talk(lab, GET_WITH("X-Prio: sheddable\r\n"));
+    expect_client_got(lab, "HTTP/1.1 200 ");
+}
+
+#define PRIORITIES                                                                                 \
+    "  - {id: r, uri: \"lb://o\", predicates: [\"Path=/**\"],\n"                                   \
+    "     filters: [\"Priority=normal, X-Prio\"], metadata: {response-timeout: 15000}}\n"
+
+static void a_gateway_under_pressure_sheds_what_matters_less(void **state)
+{
+    lab_run(under_pressure, PRIORITIES,
+            TRUSTING "\nshed: {cpu: 0, queue_delay: 0ms, in_flight: 2}\n");
+}
+
+static void untrusted_words(struct lab *lab)
+{
+    struct client busy[2];
+
+    lab->hold = true;
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 2; i++) {
+            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 20 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
+        }
+        weir_sleep(6 * NS_PER_SEC);
+        lab->hold = false;
+        lab_talk(lab, GET_WITH("X-Prio: high\r\n"));
+        expect_client_got(lab, "HTTP/1.1 503 ");
+    }
+}
+
+static void an_untrusted_client_has_no_say_in_its_priority(void **state)
+{
+    lab_run(untrusted_words, PRIORITIES, "shed: {cpu: 0, queue_delay: 0ms, in_flight: 2}\n");
+}
+
+static void proc_files_are_read(void **state)
+{
+    assert_int_equal(shedding_parse_ticks(STR("7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 120 35 0 0 20")),
+                     155);
+    assert_int_equal(shedding_parse_ticks(STR("7 (a")), 0);
+    assert_int_equal(shedding_parse_ticks(STR("")), 0);
+    assert_int_equal(shedding_parse_pages(STR("900 321 12 1 0 2 0\n")), 321);
+    assert_int_equal(shedding_parse_pages(STR("900")), 0);
+}
+
 /* ---- generations and operators ---- */
 
 #define LIMITED(rate) ROUTE("\"RequestRateLimiter=" rate "\"")
@@ -458,6 +530,9 @@ int main(void)
         cmocka_unit_test(a_full_bulkhead_refuses),
         cmocka_unit_test(a_full_adaptive_limit_refuses),
         cmocka_unit_test(who_matters_more_waits_less),
+        cmocka_unit_test(a_gateway_under_pressure_sheds_what_matters_less),
+        cmocka_unit_test(an_untrusted_client_has_no_say_in_its_priority),
+        cmocka_unit_test(proc_files_are_read),
         cmocka_unit_test(a_new_configuration_finds_the_old_state),
         cmocka_unit_test(operators_reset_disable_and_enable),
     };
