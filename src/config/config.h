@@ -81,6 +81,8 @@ struct config_timeouts {   /* towards upstreams; NS_NEVER: none */
     int64_t connect_ns;    /* 100 ms */
     int64_t read_ns;       /* 800 ms of silence, re-armed by every byte */
     int64_t first_byte_ns; /* from the request's last byte to the response's head; default read */
+    int64_t per_try_ns;    /* from the pick to the response's head; default connect + first_byte */
+    struct str deadline_header; /* says how long the client waits; len 0: none */
     int64_t total_ns; /* 3 s: from the request's last byte over all tries to the response's head */
 };
 

@@ -139,6 +139,9 @@ static void resolve_timeouts(struct resolver *v, struct draft *d)
         d->route.timeouts = c->upstreams[d->route.upstream].timeouts;
     for (uint32_t i = 0; i < d->route.metadata_count; i++)
         apply_timeout(v, d, i);
+    if (d->route.timeouts.per_try_ns == 0)
+        d->route.timeouts.per_try_ns =
+            ns_add(d->route.timeouts.connect_ns, d->route.timeouts.first_byte_ns);
 }
 
 static void resolve_id(struct resolver *v, struct draft *d, uint32_t i)

@@ -192,7 +192,7 @@ static bool had_its_time(const struct exchange *x)
     const struct config_timeouts *t = &x->route->config->timeouts;
     int64_t took_ns = here_now_ns() - x->attempt_start_ns;
 
-    return took_ns >= MIN(t->first_byte_ns, t->total_ns) / 2;
+    return took_ns >= MIN(t->first_byte_ns, t->total_ns) / 2; /* not what the client allowed */
 }
 
 /* Whether this failure says anything about the endpoint: not what the client or we did, and not a

@@ -12,6 +12,16 @@ int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause caus
  * attempt again. */
 bool attempt_begin(struct exchange *x, bool same);
 
+/* Until when the attempt may take: its own bound, where the request came whole, and that of all. */
+static inline int64_t attempt_until_ns(const struct exchange *x)
+{
+    int64_t per_try_ns = x->route->config->timeouts.per_try_ns, until_ns;
+
+    if (!x->body_whole || __builtin_add_overflow(x->attempt_start_ns, per_try_ns, &until_ns))
+        return x->deadline_ns;
+    return MIN(until_ns, x->deadline_ns);
+}
+
 /* How the attempt went, for the breaker of its endpoint. Only the first call of an attempt counts.
  */
 void attempt_report(struct exchange *x, enum weir_outcome outcome);

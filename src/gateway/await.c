@@ -18,12 +18,12 @@ static int64_t wait_until(struct exchange *x)
     int64_t sent_ns = x->sent_ns;
 
     if (state == PUMP_RUNNING)
-        return ns_add(here_now_ns(), t->first_byte_ns);
+        return MIN(ns_add(here_now_ns(), t->first_byte_ns), x->limit_ns);
     if (state != PUMP_NONE) {
         sent_ns = atomic_load_explicit(&x->pump.progress_ns, memory_order_relaxed);
-        x->deadline_ns = ns_add(sent_ns, t->total_ns);
+        x->deadline_ns = MIN(ns_add(sent_ns, t->total_ns), x->limit_ns);
     }
-    return MIN(ns_add(sent_ns, t->first_byte_ns), x->deadline_ns);
+    return MIN(ns_add(sent_ns, t->first_byte_ns), attempt_until_ns(x));
 }
 
 /* Reads one head in the time there is. The deadline is looked at again when it has passed, instead
@@ -80,7 +80,7 @@ static int fail_read(struct exchange *x, int rc, bool begun)
     begun |= h1_reader_buffered(&x->upstream_reader) != 0;
     if (rc == -ECANCELED)
         return fail_cancelled(x);
-    if (rc == -ETIMEDOUT && x->deadline_ns <= here_now_ns())
+    if (rc == -ETIMEDOUT && MIN(x->deadline_ns, x->limit_ns) <= here_now_ns())
         return fail(x, RETRY_TIMEOUT, CAUSE_DEADLINE_EXCEEDED);
     if (rc == -ETIMEDOUT)
         return fail(x, RETRY_TIMEOUT, CAUSE_HTTP_RESPONSE_TIMEOUT);

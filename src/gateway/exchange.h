@@ -95,6 +95,7 @@ struct exchange {
     int64_t sent_ns;     /* when the head had been sent */
     int64_t response_ns; /* when the response's head was here; 0: it never was */
     int64_t deadline_ns; /* of all attempts; NS_NEVER until the request's last byte is sent */
+    int64_t limit_ns;    /* until when the client waits; NS_NEVER: it did not say */
     bool in_budget;      /* entered the upstream's retry budget */
 
     /* -- the response; filters change it -- */

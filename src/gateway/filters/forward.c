@@ -26,7 +26,7 @@ static int get_connection(struct exchange *x)
         return 0;
     }
     begun_ns = weir_now();
-    WEIR_DEADLINE (MIN(ns_add(begun_ns, t->connect_ns), x->deadline_ns)) {
+    WEIR_DEADLINE (MIN(ns_add(begun_ns, t->connect_ns), attempt_until_ns(x))) {
         rc = upstream_conn_open(x->endpoint, max, &x->upstream_conn);
     }
     x->record.connect_ns = weir_now() - begun_ns;
@@ -67,7 +67,8 @@ static int send_request(struct exchange *x)
     h1_reader_init(&x->upstream_reader, stream, x->space->upstream_buf, x->space->reader_bytes,
                    x->reader->limits);
     h1_writer_init(&x->pump.writer, stream, x->request.body, x->request.content_length);
-    WEIR_DEADLINE (MIN(ns_add(here_now_ns(), x->route->config->timeouts.read_ns), x->deadline_ns)) {
+    WEIR_DEADLINE (
+        MIN(ns_add(here_now_ns(), x->route->config->timeouts.read_ns), attempt_until_ns(x))) {
         rc = h1_writer_send(&x->pump.writer, head, x->body_piece, x->body_whole, STR(""));
     }
     x->sent_ns = here_now_ns();

@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "gateway/attempt.h"
+#include "gateway/deadline.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
 #include "runtime/here.h"
@@ -215,9 +216,10 @@ static bool prepare_again(struct exchange *x, struct tries *t, struct retry_deci
     if (number_attempt(x) < 0)
         return false;
     rc = back_off(x, d.backoff_ns);
-    if (rc < 0)
-        exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING, NULL);
-    return rc == 0;
+    if (rc == 0)
+        return deadline_pass_on(x);
+    exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING, NULL);
+    return false;
 }
 
 /* Without settings: what every upstream does; with them: a Retry filter's. */
@@ -271,6 +273,11 @@ int retry(struct exchange *x, const struct chain *next)
     x->in_budget = true;
     x->deadline_ns =
         x->body_whole ? ns_add(x->start_ns, x->route->config->timeouts.total_ns) : NS_NEVER;
+    deadline_begin(x);
+    if (x->body_whole)
+        x->deadline_ns = MIN(x->deadline_ns, x->limit_ns);
+    if (!deadline_pass_on(x))
+        return 0;
     rc = chain_next(next, x);
     return likely(is_done(x, &t, rc)) ? rc : again(x, next);
 }

@@ -231,6 +231,55 @@ static void the_breaker_of_a_route_counts_what_clients_get(void **state)
             NULL);
 }
 
+static void deadlines(struct lab *lab)
+{
+    lab_talk(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 250\r\n\r\n");
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_origin_saw(lab, "\r\nX-Timeout: 2"); /* what is left of 250 ms */
+    lab_talk(lab, GET_X);
+    expect_origin_saw(lab, "\r\nX-Timeout: "); /* of the three seconds that we wait */
+    lab_talk(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: soon\r\n\r\n");
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect(lab, sends_of(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 0\r\n\r\n") == 0);
+    expect_client_got(lab, "\r\nX-Weir-Cause: deadline_exceeded\r\n");
+    lab->hold = true;
+    lab_talk_for(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 50m\r\n\r\n", 100 * NS_PER_MS);
+    expect_client_got(lab, "HTTP/1.1 504 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: deadline_exceeded\r\n");
+}
+
+static void a_deadline_shrinks_and_travels_on(void **state)
+{
+    lab_run_upstream(deadlines, NULL, NULL, "timeouts: {deadline_header: X-Timeout}");
+}
+
+static void impatient(struct lab *lab)
+{
+    lab->hold = true;
+    for (unsigned i = 0; i < 20; i++)
+        lab_talk_for(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 5\r\n\r\n", 20 * NS_PER_MS);
+    lab->hold = false;
+    expect_ok(lab);
+}
+
+static void an_impatient_client_does_not_open_breakers(void **state)
+{
+    lab_run_upstream(impatient, NULL, NULL, "timeouts: {deadline_header: X-Timeout}");
+}
+
+static void tries(struct lab *lab)
+{
+    lab->hold = true;
+    lab_talk_for(lab, GET_X, 150 * NS_PER_MS);
+    expect_client_got(lab, "HTTP/1.1 504 ");
+    expect_client_got(lab, "\r\nX-Weir-Cause: http_response_timeout\r\n");
+}
+
+static void one_try_is_bounded_as_a_whole(void **state)
+{
+    lab_run_upstream(tries, NULL, NULL, "timeouts: {per_try: 100ms}\n    retry: {attempts: 1}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +294,9 @@ int main(void)
         cmocka_unit_test(statuses_and_methods_can_be_listed),
         cmocka_unit_test(a_retry_waits_for_retry_after_but_not_past_the_deadline),
         cmocka_unit_test(the_breaker_of_a_route_counts_what_clients_get),
+        cmocka_unit_test(a_deadline_shrinks_and_travels_on),
+        cmocka_unit_test(an_impatient_client_does_not_open_breakers),
+        cmocka_unit_test(one_try_is_bounded_as_a_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
