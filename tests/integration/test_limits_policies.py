@@ -1,0 +1,195 @@
+"""Limits of routes with real processes: exact rates, and an upstream that is offered three times what
+it can serve."""
+import asyncio
+import http.client
+import json
+import threading
+import time
+
+from weirlib import Weir, answer, free_port, get
+
+LIMITED = """
+workers: 1
+listeners: [{address: "127.0.0.1:{port}"}]
+admin: {address: "127.0.0.1:{admin}"}
+upstreams:
+  - {id: one, endpoints: ["127.0.0.1:{origin}"], health: off}
+routes:
+  - id: limited
+    uri: lb://one
+    predicates: ["Path=/**"]
+    filters: ["RequestRateLimiter=1, 10"]
+"""
+
+
+def post(weir, path):
+    c = http.client.HTTPConnection("127.0.0.1", weir.admin, timeout=5)
+    try:
+        c.request("POST", path)
+        r = c.getresponse()
+        return r.status, json.loads(r.read())
+    finally:
+        c.close()
+
+
+def policy(weir, name):
+    found = json.loads(weir.admin_get("/api/policies")[1])["policies"]
+    return next((p for p in found if p["id"] == name), None)
+
+
+def test_ten_at_once_pass_and_the_eleventh_is_told_when(through):
+    weir, origin = through(lambda request, c: answer(200, b"ok"), config=LIMITED)
+    begun = time.monotonic()
+    replies = [get(weir.port, "/") for _ in range(11)]
+    refilled = int(time.monotonic() - begun)  # a slow machine gives tokens back meanwhile
+    assert [r.status for r in replies[:10]] == [200] * 10
+    if refilled == 0:
+        last = replies[10]
+        assert last.status == 429
+        assert last.get("Retry-After") == "1"
+        assert last.get("X-Weir-Cause") == "rate_limited"
+        assert len(origin.requests) == 10
+    # An operator fills the buckets, and takes the limit away.
+    name = "limited/RequestRateLimiter"
+    status, doc = post(weir, f"/api/policies/{name}?action=reset")
+    assert status == 200 and doc["policies"][0]["id"] == name
+    assert get(weir.port, "/").status == 200
+    assert post(weir, f"/api/policies/{name}?action=disable")[0] == 200
+    assert [get(weir.port, "/").status for _ in range(15)] == [200] * 15
+    assert policy(weir, name)["disabled"] is True
+    assert post(weir, f"/api/policies/{name}?action=force_open")[0] == 409
+    status, doc = post(weir, f"/api/policies/{name}?action=explode")
+    assert status == 400 and "force_open" in doc["error"]
+
+
+SLOTS = 4
+SERVICE_S = 0.02
+
+# The adaptive limit refuses what the origin cannot serve, the bulkhead keeps its queue here, where what
+# matters more goes first.
+OVERLOADED = """
+workers: 1
+listeners: [{address: "127.0.0.1:{port}"}]
+admin: {address: "127.0.0.1:{admin}"}
+forward: {trusted_proxies: [127.0.0.0/8]}
+upstreams:
+  - id: one
+    endpoints: ["127.0.0.1:{origin}"]
+    health: off
+    timeouts: {connect: 2s, read: 10s, total: 20s}
+routes:
+  - id: api
+    uri: lb://one
+    predicates: ["Path=/**"]
+    filters:
+      - Priority=low, X-Priority
+      - AdaptiveConcurrency=gradient, 8, 8, 50, 100ms
+      - Bulkhead=4, 50, 5s
+"""
+
+
+class Slots:
+    """An origin of a known capacity: SLOTS requests at once, SERVICE_S each, the others wait. Counts
+    how busy it was."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.busy_s = 0.0
+        self.served = 0
+        self.loop = asyncio.new_event_loop()
+        ready = threading.Event()
+        threading.Thread(target=self._run, args=(ready,), daemon=True).start()
+        assert ready.wait(10)
+
+    def _run(self, ready):
+        asyncio.set_event_loop(self.loop)
+        self.slots = asyncio.Semaphore(SLOTS)
+        self.loop.run_until_complete(
+            asyncio.start_server(self._client, "127.0.0.1", self.port, backlog=1024))
+        self.loop.call_soon(ready.set)
+        self.loop.run_forever()
+
+    async def _client(self, reader, writer):
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                async with self.slots:
+                    begun = time.monotonic()
+                    await asyncio.sleep(SERVICE_S)
+                    self.busy_s += time.monotonic() - begun
+                    self.served += 1
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    def close(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class OpenLoop:
+    """Requests on a fixed schedule, whatever becomes of the ones before: (status, seconds) of each."""
+
+    def __init__(self, port):
+        self.port = port
+        self.idle = []
+
+    async def one(self, priority, results):
+        begun = time.monotonic()
+        reader, writer = (self.idle.pop() if self.idle else
+                          await asyncio.open_connection("127.0.0.1", self.port))
+        writer.write(f"GET / HTTP/1.1\r\nHost: a\r\nX-Priority: {priority}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        results.append((int(head.split(b" ")[1]), time.monotonic() - begun))
+        self.idle.append((reader, writer))
+
+    async def run(self, rate, seconds, high_share):
+        """({priority: results}); one request of high_share is of high priority."""
+        results = {"low": [], "high": []}
+        tasks = []
+        begun = time.monotonic()
+        for i in range(int(rate * seconds)):
+            pause = begun + i / rate - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            priority = "high" if i % high_share == 0 else "low"
+            tasks.append(asyncio.ensure_future(self.one(priority, results[priority])))
+        await asyncio.gather(*tasks)
+        for _, writer in self.idle:
+            writer.close()
+        return results
+
+
+def quantile(values, q):
+    return sorted(values)[min(int(len(values) * q), len(values) - 1)]
+
+
+def test_three_times_the_capacity_is_served_at_capacity_and_what_matters_first(start, capsys):
+    origin = start(Slots)
+    weir = start(Weir, OVERLOADED, origin=origin.port)
+    asyncio.run(OpenLoop(weir.port).run(50, 1, 2))  # warms up
+    calm = asyncio.run(OpenLoop(weir.port).run(50, 2, 1))["high"]
+    busy, begun = origin.busy_s, time.monotonic()
+    loaded = asyncio.run(OpenLoop(weir.port).run(3 * SLOTS / SERVICE_S, 4, 20))
+    elapsed = time.monotonic() - begun
+    used = (origin.busy_s - busy) / (SLOTS * elapsed)
+    refused = [s for status, s in loaded["low"] if status == 503]
+    low = [s for status, s in loaded["low"] if status == 200]
+    high = [s for status, s in loaded["high"] if status == 200]
+    with capsys.disabled():
+        print(f"\n  capacity used {used:.0%}, low served {len(low)}, refused {len(refused)}, p50 "
+              f"{quantile(refused, .5) * 1e3:.1f} ms, p99 {quantile(refused, .99) * 1e3:.1f} ms; high "
+              f"{len(high)} of {len(loaded['high'])}, p99 {quantile(high, .99) * 1e3:.1f} ms, "
+              f"unloaded {quantile([s for _, s in calm], .99) * 1e3:.1f} ms; "
+              f"{policy(weir, 'api/AdaptiveConcurrency')}")
+    assert used > 0.8
+    assert {status for status, _ in loaded["low"]} <= {200, 503}
+    assert len(refused) > len(loaded["low"]) / 3
+    assert quantile(refused, 0.5) < SERVICE_S / 2
+    # Nothing that matters is refused, and it waits for a slot to come free at most.
+    assert len(high) == len(loaded["high"])
+    assert quantile(high, 0.5) < 2 * quantile([s for _, s in calm], 0.5)
+    assert policy(weir, "api/AdaptiveConcurrency")["running"] == 0
+    assert policy(weir, "api/Bulkhead")["waiting"] == 0
+    assert weir.metric_sum("weir_failures_total", cause="overloaded") == len(refused)
