@@ -1,5 +1,6 @@
 /* Calls under policies: who refuses, what is told to whom, hedging. In virtual time. */
 #include <errno.h>
+#include <stdatomic.h>
 
 #include <weir/call.h>
 #include <weir/panic.h>
@@ -531,7 +532,86 @@ static void the_callers_own_deadline_holds_inside(void)
     run_virtual(inherited_run, NULL);
 }
 
+/* ---- many at once, on several threads ---- */
+
+enum { CROWD = 8, ROUNDS = 300 / SLOWER + 2 };
+
+static struct {
+    struct weir_bulkhead bulkhead;
+    struct weir_adaptive adaptive;
+    struct weir_budget budget;
+    atomic_int begun, ended, answered;
+} crowd;
+
+static int short_sleep(void *arg)
+{
+    int *number = arg;
+    int n = atomic_fetch_add(&crowd.begun, 1);
+    int r = weir_sleep((n % 7) * 30 * NS_PER_US);
+
+    atomic_fetch_add(&crowd.ended, 1);
+    *number = n;
+    return r < 0 ? r : n % 11 == 0 ? -EIO : 0;
+}
+
+static void hedge_often(void *arg)
+{
+    struct weir_policy p = plain();
+
+    p.breaker = &breaker;
+    p.bulkhead = &crowd.bulkhead;
+    p.adaptive = &crowd.adaptive;
+    p.budget = &crowd.budget;
+    p.hedge_ns = 60 * NS_PER_US;
+    p.arg_bytes = sizeof(int);
+    for (int i = 0; i < ROUNDS; i++) {
+        int number = -1;
+        struct weir_call_report report;
+        int r = weir_call(&p, short_sleep, &number, &report);
+
+        CHECK(r == 0 || r == -EIO || r == -EAGAIN);
+        CHECK(r < 0 || (report.winner > 0 && number >= 0 && number % 11 != 0));
+        atomic_fetch_add(&crowd.answered, r == 0);
+    }
+}
+
+static int crowd_run(void *arg)
+{
+    struct weir_breaker_options o = weir_breaker_defaults();
+    struct weir_adaptive_options limits = weir_adaptive_defaults();
+
+    o.consecutive_failures = 0;
+    o.failure_percent = 0;
+    new_breaker(&o);
+    crowd.begun = crowd.ended = crowd.answered = 0;
+    CHECK_EQ(weir_bulkhead_init(
+                 &crowd.bulkhead,
+                 &(struct weir_bulkhead_options){.size = sizeof(struct weir_bulkhead_options),
+                                                 .running_max = 6,
+                                                 .waiting_max = 16,
+                                                 .max_wait_ns = 10 * NS_PER_SEC}),
+             0);
+    CHECK_EQ(weir_adaptive_init(&crowd.adaptive, &limits, weir_now()), 0);
+    weir_budget_init(&crowd.budget, 50, 2);
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < CROWD; i++)
+            CHECK_EQ(weir_scope_go(s, "caller", hedge_often, NULL), 0);
+    }
+    CHECK_EQ(crowd.begun, crowd.ended);
+    CHECK(crowd.answered > 0);
+    CHECK_EQ(weir_bulkhead_view(&crowd.bulkhead).running, 0);
+    CHECK_EQ(weir_adaptive_running(&crowd.adaptive), 0);
+    CHECK_EQ(crowd.budget.word_, 0);
+    return 0;
+}
+
+static void hedges_on_many_threads_lose_nothing(void)
+{
+    run_on_all(crowd_run, NULL);
+}
+
 static const struct test tests[] = {
+    TEST(hedges_on_many_threads_lose_nothing),
     TEST_REAL(without_policies_it_is_a_call, OWN_WORLD),
     TEST_REAL(each_guard_refuses_in_its_own_name, OWN_WORLD),
     TEST_REAL(a_later_refusal_gives_the_probe_back_and_counts_nothing, OWN_WORLD),
