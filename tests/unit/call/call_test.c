@@ -480,6 +480,35 @@ static void the_first_success_of_two_wins_and_the_loser_is_ignored(void)
     run_virtual(hedge_run_test, NULL);
 }
 
+/* Answers, if late, whatever it is told. */
+static int stubborn(void *arg)
+{
+    (void)weir_sleep(calls++ == 0 ? 500 * MS : 20 * MS);
+    return 0;
+}
+
+static int stubborn_run(void *arg)
+{
+    struct weir_policy p = plain();
+    struct weir_call_report report;
+
+    new_breaker(NULL);
+    calls = tried = 0;
+    p.breaker = &breaker;
+    p.hedge_ns = 50 * MS;
+    p.on_attempt = note_try;
+    CHECK_EQ(weir_call(&p, stubborn, NULL, &report), 0);
+    CHECK_EQ(report.winner, 2);
+    CHECK_EQ(tries[1].outcome, WEIR_OUTCOME_IGNORED);
+    CHECK_EQ(seen().calls, 1);
+    return 0;
+}
+
+static void a_loser_that_answers_all_the_same_is_ignored(void)
+{
+    run_virtual(stubborn_run, NULL);
+}
+
 static int percentile_run(void *arg)
 {
     struct weir_policy p = plain();
@@ -621,6 +650,7 @@ static const struct test tests[] = {
     TEST_REAL(what_is_asked_for_is_waited_for_within_bounds, OWN_WORLD),
     TEST_REAL(a_pacer_makes_calls_wait_for_their_turn, OWN_WORLD),
     TEST_REAL(the_first_success_of_two_wins_and_the_loser_is_ignored, OWN_WORLD),
+    TEST_REAL(a_loser_that_answers_all_the_same_is_ignored, OWN_WORLD),
     TEST_REAL(a_hedge_can_follow_what_calls_usually_take, OWN_WORLD),
     TEST_REAL(the_callers_own_deadline_holds_inside, OWN_WORLD),
 };
