@@ -58,6 +58,8 @@ static void check_endpoints(struct reader *r, const struct config_upstream *u, c
         struct path at = path_item(&list, i);
 
         check_unique(r, &seen, u->endpoints[i].address.text, e->node, &at, "the endpoint");
+        u->endpoints[i].local = u->endpoints[i].zone.ptr != NULL && r->config->zone.ptr != NULL &&
+                                str_eq(u->endpoints[i].zone, r->config->zone);
     }
     map_done(&seen);
 }

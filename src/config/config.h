@@ -38,7 +38,10 @@ enum config_hash_on {
 
 struct config_endpoint {
     struct config_address address;
-    uint32_t weight; /* 1..1000 */
+    uint32_t weight;   /* 1..1000 */
+    struct str zone;   /* ptr NULL: none */
+    uint32_t priority; /* 0 first, to 7 */
+    bool local;        /* its zone is the gateway's */
 };
 
 struct config_health {
@@ -102,9 +105,10 @@ struct config_upstream {
     struct str id;
     enum config_balance balance;
     enum config_hash_on hash_on;
-    struct str hash_name;  /* header, cookie or query parameter */
-    uint32_t hash_bound;   /* percent of the mean load; 0: none */
-    int64_t slow_start_ns; /* 0: none */
+    struct str hash_name;   /* header, cookie or query parameter */
+    uint32_t hash_bound;    /* percent of the mean load; 0: none */
+    int64_t slow_start_ns;  /* 0: none */
+    uint32_t panic_percent; /* of a level's capacity; 0: never */
     struct config_endpoint *endpoints;
     uint32_t endpoint_count; /* at least 1 */
     struct config_health health;
@@ -294,6 +298,7 @@ enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_STDOUT, ACCESS_LOG_FILE };
 
 struct config {
     uint32_t workers; /* 0: one per CPU that may be used */
+    struct str zone;  /* where this gateway runs; ptr NULL: not said */
     struct config_listener *listeners;
     uint32_t listener_count; /* at least 1 */
     bool admin_enabled;

@@ -126,6 +126,8 @@ static json_t *endpoint_json(struct build *b, const struct gateway_endpoint_view
 
     put_text(b, o, "address", e->address);
     put_count(b, o, "weight", e->weight);
+    put_text(b, o, "zone", e->zone);
+    put_count(b, o, "priority", e->priority);
     put_text(b, o, "state", e->state);
     put_text(b, o, "reason", e->reason);
     put_seconds(b, o, "state_age_seconds", e->state_age_ns);

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "gateway/gateway_impl.h"
 #include "gateway/hash_key.h"
+#include "gateway/upstream_locality.h"
 #include "runtime/here.h"
 
 static struct access_attempt *last_record(struct exchange *x)
@@ -79,6 +80,14 @@ static bool avoid_unusable(void *arg, uint32_t index)
     return !endpoint_admits(u, u->endpoints[index], here_now_ns());
 }
 
+/* All that counts when health is to be ignored. */
+static bool avoid_again(void *arg, uint32_t index)
+{
+    struct exchange *x = arg;
+
+    return tried(x, x->route->upstream->endpoints[index]);
+}
+
 static bool avoid_tried(void *arg, uint32_t index)
 {
     struct exchange *x = arg;
@@ -123,7 +132,11 @@ static struct endpoint *pick(struct exchange *x)
         q.slow_start_ns = u->config->slow_start_ns;
         q.now_ns = here_now_ns();
     }
-    index = balancer_pick(u->balancer, &q);
+    if (unlikely(u->locality != NULL))
+        index =
+            upstream_locality_pick(u, &q, x->tried_count != 0 ? avoid_again : NULL, here_now_ns());
+    else
+        index = balancer_pick(u->balancer, &q);
     return index < 0 ? NULL : u->endpoints[index];
 }
 

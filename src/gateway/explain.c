@@ -9,6 +9,7 @@
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
 #include "gateway/hash_key.h"
+#include "gateway/upstream_locality.h"
 
 #define SEEN_MAX  512
 #define ARENA_MAX (1 * MIB)
@@ -235,7 +236,8 @@ static void explain_upstream(struct explainer *e)
     if (out->hash_key.ptr == NULL)
         return;
     q.hash = balancer_hash(out->hash_key);
-    out->hash_endpoint = balancer_pick(u->balancer, &q);
+    out->hash_endpoint = u->locality != NULL ? upstream_locality_pick(u, &q, NULL, weir_now())
+                                             : balancer_pick(u->balancer, &q);
     out->hash_key = arena_str(e->arena, out->hash_key);
 }
 

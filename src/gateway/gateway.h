@@ -43,8 +43,10 @@ struct gateway_endpoint_view {
     uint64_t requests_total, failures_total;
     uint64_t checks_ok_total, checks_failed_total;
     int64_t latency_p50_ns, latency_p99_ns; /* since start */
-    int64_t latency_ewma_ns;                /* balance: ewma; 0: nothing known */
-    uint32_t share_permille;                /* slow start: of its whole share */
+    struct str zone;                        /* may be empty */
+    uint32_t priority;
+    int64_t latency_ewma_ns; /* balance: ewma; 0: nothing known */
+    uint32_t share_permille; /* slow start: of its whole share */
 };
 
 struct gateway_upstream_view {

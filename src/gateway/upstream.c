@@ -1,6 +1,7 @@
 /* The registry of upstreams and endpoints, and how a generation takes part in it: see upstream.h.
  */
 #include "gateway/upstream.h"
+#include "gateway/upstream_locality.h"
 
 #include <stdlib.h>
 
@@ -258,6 +259,7 @@ static int make_balancer(struct upstream *u, struct arena *a)
     struct balancer_endpoint *list = arena_zalloc(a, u->endpoint_count * sizeof(*list));
     size_t size;
     void *mem;
+    int rc;
 
     if (list == NULL)
         return -ENOMEM;
@@ -272,8 +274,9 @@ static int make_balancer(struct upstream *u, struct arena *a)
     mem = arena_alloc(a, size);
     if (mem == NULL)
         return -ENOMEM;
-    return balancer_init((enum balancer_kind)u->config->balance, list, u->endpoint_count,
-                         runtime_random(), mem, size, &u->balancer);
+    rc = balancer_init((enum balancer_kind)u->config->balance, list, u->endpoint_count,
+                       runtime_random(), mem, size, &u->balancer);
+    return rc == 0 ? upstream_locality_make(u, list, a) : rc;
 }
 
 static int make_eject_group(struct upstream *u, struct arena *a)

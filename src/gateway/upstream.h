@@ -89,6 +89,7 @@ struct upstream {
     struct endpoint **endpoints;
     uint32_t endpoint_count;
     struct balancer *balancer;
+    struct upstream_locality *locality; /* NULL: one group, never in panic */
     struct retry_options retry;
     struct eject_options eject;
     struct eject_group eject_group;

@@ -54,6 +54,8 @@ static void view_endpoint(struct endpoint *e, const struct config_endpoint *c, s
     *v = (struct gateway_endpoint_view){0};
     v->address = arena_str(a, e->address);
     v->weight = c->weight;
+    v->zone = arena_str(a, c->zone);
+    v->priority = c->priority;
     view_state(e, now_ns, a, v);
     view_breaker(e, now_ns, v);
     v->in_flight = atomic_load_explicit(&e->in_flight, memory_order_relaxed);

@@ -108,7 +108,7 @@ def test_a_request_that_is_served(explain):
     assert out.startswith(SERVED), out
     assert "\n  timeouts           connect 100ms, read 800ms, first_byte 500ms, total 500ms\n" in out
     assert "\n  hash               on header, name X-User, bound 0%\n" in out
-    assert "\n  hash key           42\n  endpoints\n    address 127.0.0.1:9011, weight 1" in out
+    assert "\n  hash key           42\n  endpoints\n    address 127.0.0.1:9011, weight 1, priority 0" in out
     assert out.count("<- the key falls here") == 1
 
 
