@@ -169,7 +169,7 @@ static void hashed_init(struct hashed *h)
     memset(h, 0, sizeof(*h));
     for (uint32_t i = 0; i < HASHED; i++)
         h->e[i] = (struct balancer_endpoint){
-            .weight = 1, .key = balancer_hash(str_n("abcde" + i, 1)), .in_flight = &h->busy[i]};
+            .weight = 1, .key = balancer_hash(str_n(&"abcde"[i], 1)), .in_flight = &h->busy[i]};
     h->b = make(BALANCER_CONSISTENT_HASH, h->e, HASHED);
 }
 
