@@ -4,9 +4,15 @@
 #include "runtime/finish_park.h"
 #include "runtime/sched.h"
 
+/* A stack to go on with, as the code in switch_*.S takes it in two registers. */
+struct resumption {
+    void *sp;
+    bool newborn;
+};
+
 /* switch_*.S */
-void co_switch(void **save_sp, void *load_sp);
-NORETURN void co_main(struct co *co);
+void co_switch(void **save_sp, void *load_sp, bool newborn);
+struct resumption co_main(struct co *co);
 
 static void switch_after(struct m *m)
 {
@@ -31,12 +37,10 @@ static struct stack_bounds bounds_of(struct m *m, struct co *co)
     return (struct stack_bounds){stack_low(co), (size_t)((char *)co - stack_low(co))};
 }
 
-NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
-                          struct spinlock *unlock)
+/* All but the switch itself. */
+static inline void leave(struct m *m, struct co *from, struct co *to, enum after after,
+                         struct spinlock *unlock)
 {
-    struct exceptions exceptions;
-    bool in_flight = exceptions_leave(&exceptions);
-
     if (unlikely(stack_arena.unguarded) && from != &m->g0)
         ASSERT((char *)__builtin_frame_address(0) > stack_low(from));
     m->after = after;
@@ -49,7 +53,16 @@ NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum afte
     if (unlikely(to->ready_ns != 0))
         ready_note_delay(m->p, to);
     sanitize_leave(from, to, bounds_of(m, to), after == AFTER_EXIT);
-    co_switch(&from->sp, to->sp);
+}
+
+NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
+                          struct spinlock *unlock)
+{
+    struct exceptions exceptions;
+    bool in_flight = exceptions_leave(&exceptions);
+
+    leave(m, from, to, after, unlock);
+    co_switch(&from->sp, to->sp, to->newborn);
     sanitize_arrive(from, false);
     if (unlikely(in_flight))
         exceptions_restore(&exceptions);
@@ -79,18 +92,24 @@ void switch_bounds(struct m *m)
     }
 }
 
+static inline struct co *next_after_end(struct co *co)
+{
+    struct co *joiner = spawn_ended(co);
+
+    return joiner != NULL ? sched_pick_after(co->m, joiner) : sched_pick(co->m);
+}
+
 NORETURN void co_end(struct co *co)
 {
-    struct co *next = spawn_ended(co);
-
-    next = next != NULL ? sched_pick_after(co->m, next) : sched_pick(co->m);
-    switch_away(co->m, co, next, AFTER_EXIT, NULL);
+    switch_away(co->m, co, next_after_end(co), AFTER_EXIT, NULL);
     __builtin_trap();
 }
 
-/* The first function on every stack; co_entry calls it. */
-NORETURN void co_main(struct co *co)
+/* The first function on every stack; co_entry calls it, and then goes on with what it returns. */
+struct resumption co_main(struct co *co)
 {
+    struct co *next;
+
     sanitize_arrive(co, true);
     switch_after(co->m);
     co->newborn = false;
@@ -100,5 +119,10 @@ NORETURN void co_main(struct co *co)
         scope_child_result(co, co->fn.result(co->arg));
     else
         co->fn.watch(co->arg, (enum poll_watch_cause)co->cause);
-    co_end(co);
+#if defined(WEIR_ASAN) || defined(WEIR_TSAN)
+    co_end(co); /* they have been told of the other stack then: no return on this one */
+#endif
+    next = next_after_end(co);
+    leave(co->m, co, next, AFTER_EXIT, NULL);
+    return (struct resumption){next->sp, next->newborn};
 }

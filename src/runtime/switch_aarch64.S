@@ -1,9 +1,9 @@
 /* The context switch for aarch64, AAPCS64: x19-x30 and d8-d15 go onto the stack that is left, its
  * pointer is stored, the other stack's are taken. Return addresses are not signed here; BTI is
- * supported. */
+ * supported. Calls and returns stay in pairs, see switch_x86_64.S. */
     .text
 
-/* void co_switch(void **save_sp, void *load_sp) */
+/* void co_switch(void **save_sp, void *load_sp, bool newborn) */
     .globl co_switch
     .hidden co_switch
     .type co_switch, %function
@@ -38,6 +38,7 @@ co_switch:
     mov x9, sp
     str x9, [x0]
     mov sp, x1
+.Lresume: /* the stack that sp points to; w2: newborn */
     ldp x19, x20, [sp, #0]
     ldp x21, x22, [sp, #16]
     ldp x23, x24, [sp, #32]
@@ -62,6 +63,7 @@ co_switch:
     .cfi_restore x28
     .cfi_restore x29
     .cfi_restore x30
+    tbnz w2, #0, co_entry
     ret
     .cfi_endproc
     .size co_switch, . - co_switch
@@ -80,7 +82,9 @@ co_entry:
     mov x30, xzr
     mov x0, x19
     bl co_main
-    brk #1
+    mov sp, x0 /* struct resumption, in x0 and x1 */
+    mov x2, x1
+    b .Lresume
     .cfi_endproc
     .size co_entry, . - co_entry
 

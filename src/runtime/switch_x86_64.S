@@ -1,10 +1,15 @@
 /* The context switch for x86-64, System V ABI: the callee-saved registers go onto the stack that is
  * left, its pointer is stored, the other stack's are taken. mxcsr and the x87 control word are not
- * swapped (src/runtime/README.md). Ends in ret: all coroutines are suspended through one call site,
- * so the return predictor is right. IBT is supported, a shadow stack is not: the note says so. */
+ * swapped (src/runtime/README.md). IBT is supported, a shadow stack is not: the note says so.
+ *
+ * The processor predicts returns by the calls that it has seen. All coroutines are suspended through
+ * one call site, so the return from co_switch is predicted, whoever is resumed. A newborn is jumped
+ * to, and its end is a return from co_main and a resume, so that as many returns as calls have been
+ * seen when its parent goes on: else each frame of the parent, up to where it waits, would return to
+ * where nobody expected it, at some twenty cycles. */
     .text
 
-/* void co_switch(void **save_sp, void *load_sp) */
+/* void co_switch(void **save_sp, void *load_sp, bool newborn) */
     .globl co_switch
     .hidden co_switch
     .type co_switch, @function
@@ -32,6 +37,7 @@ co_switch:
     .cfi_rel_offset r15, 0
     movq %rsp, (%rdi)
     movq %rsi, %rsp
+.Lresume: /* the stack that rsp points to; dl: newborn */
     popq %r15
     .cfi_adjust_cfa_offset -8
     .cfi_restore r15
@@ -50,7 +56,12 @@ co_switch:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbp
+    testb %dl, %dl
+    jnz 1f
     ret
+1:  .cfi_undefined rip
+    addq $8, %rsp /* the address of co_entry */
+    jmp co_entry
     .cfi_endproc
     .size co_switch, . - co_switch
 
@@ -67,7 +78,8 @@ co_entry:
     xorl %ebp, %ebp
     movq %r12, %rdi
     call co_main
-    ud2
+    movq %rax, %rsp /* struct resumption, in rax and rdx */
+    jmp .Lresume
     .cfi_endproc
     .size co_entry, . - co_entry
 
