@@ -19,8 +19,11 @@ static int parse_forwarded(struct str s, struct addr *ret)
 {
     char text[80];
     struct buf b = buf_on(text, sizeof(text));
-    const char *colon = s.len != 0 ? memchr(s.ptr, ':', s.len) : NULL;
+    const char *colon;
 
+    if (s.ptr == NULL || s.len == 0)
+        return -EINVAL;
+    colon = memchr(s.ptr, ':', s.len);
     if (colon == NULL)
         buf_printf(&b, STR_FMT ":0", STR_ARG(s));
     else if (s.ptr[0] != '[' && memrchr(s.ptr, ':', s.len) != colon)
