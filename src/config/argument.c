@@ -231,6 +231,10 @@ bool clause_parse_arg(struct reader *r, const struct clause_place *at, const str
     case ARG_SIZE:
     case ARG_KEY:
         return argument_parse_limit(&a);
+    case ARG_WORDS:
+    case ARG_STEPS:
+    case ARG_CONTENT:
+        return argument_parse_fallback(&a);
     default:
         return argument_parse_policy(&a);
     }

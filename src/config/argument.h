@@ -28,5 +28,7 @@ const char *argument_check_method(struct str s);
 bool argument_parse_policy(const struct argument *a);
 /* Sizes and keys of limits (argument_limit.c). */
 bool argument_parse_limit(const struct argument *a);
+/* Steps of fallbacks and what goes with them (argument_fallback.c). */
+bool argument_parse_fallback(const struct argument *a);
 
 #endif

@@ -168,6 +168,9 @@ enum config_filter_kind {
     FILTER_ADAPTIVE_CONCURRENCY, /* own: config_adaptive */
     FILTER_RETRY,                /* retry */
     FILTER_CIRCUIT_BREAKER,      /* circuit_breaker */
+    FILTER_LOCAL_RESPONSE_CACHE, /* response_cache */
+    FILTER_FALLBACK,             /* fallback */
+    FILTER_FALLBACK_HEADERS,     /* fallback_headers */
     FILTER_MAX,
 };
 
@@ -254,6 +257,40 @@ struct config_circuit_breaker {
     int64_t lease_ns;
 };
 
+struct config_response_cache {
+    int64_t ttl_ns; /* of responses that do not say theirs, and the longest of all; 0: none */
+    int64_t size_bytes, entry_bytes;
+    int64_t stale_while_revalidate_ns, stale_if_error_ns;
+};
+
+enum config_fallback_kind { FALLBACK_STALE, FALLBACK_UPSTREAM, FALLBACK_STATIC };
+
+struct config_fallback_step {
+    enum config_fallback_kind kind;
+    struct str id;     /* FALLBACK_UPSTREAM */
+    uint32_t upstream; /* its index in config.upstreams */
+};
+
+#define CONFIG_FALLBACK_STEPS_MAX 8
+
+struct config_fallback_steps {
+    struct config_fallback_step items[CONFIG_FALLBACK_STEPS_MAX];
+    uint32_t count;
+};
+
+struct config_fallback {
+    struct config_fallback_steps steps; /* in this order */
+    struct config_words when;           /* statuses and causes of the gateway's own refusals */
+    struct config_statuses statuses;    /* of an upstream's responses that count as failures */
+    bool optional;                      /* without an answer: 204 */
+    int64_t status;                     /* the fixed answer */
+    struct str content_type, body;
+};
+
+struct config_fallback_headers {
+    struct str type, message; /* names of request fields */
+};
+
 struct config_filter {
     enum config_filter_kind kind;
     struct str text; /* as written, in the shortcut form */
@@ -266,6 +303,9 @@ struct config_filter {
         void *own;
         struct config_retry_filter *retry;
         struct config_circuit_breaker *circuit_breaker;
+        struct config_response_cache *response_cache;
+        struct config_fallback *fallback;
+        struct config_fallback_headers *fallback_headers;
     };
 };
 

@@ -30,12 +30,16 @@ enum arg_kind {
     ARG_METHOD_SET, /* struct config_words */
     ARG_SIZE,       /* int64_t in bytes */
     ARG_KEY,        /* struct config_key */
+    ARG_WORDS,      /* struct config_words */
+    ARG_STEPS,      /* struct config_fallback_steps */
+    ARG_CONTENT,    /* struct str: any text; no list */
 };
 
 /* A list that is one argument: in the long form it may be a YAML list or "name.0", "name.1". */
 static inline bool arg_is_set(enum arg_kind kind)
 {
-    return kind == ARG_STATUSES || kind == ARG_SERIES || kind == ARG_METHOD_SET;
+    return kind == ARG_STATUSES || kind == ARG_SERIES || kind == ARG_METHOD_SET ||
+           kind == ARG_WORDS || kind == ARG_STEPS;
 }
 
 enum shortcut {

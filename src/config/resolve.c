@@ -96,6 +96,37 @@ static void resolve_uri(struct resolver *v, struct draft *d)
     route->uri = reader_str(v->r, n->text);
 }
 
+/* The upstreams that fallbacks name. */
+static void resolve_steps(struct resolver *v, struct config_fallback_steps *steps,
+                          const struct node *n, const struct path *path)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        struct config_fallback_step *step = &steps->items[i];
+        void *found;
+
+        if (step->kind != FALLBACK_UPSTREAM || step->id.ptr == NULL)
+            continue;
+        found = map_get(&v->by_id, step->id);
+        if (found == NULL) {
+            reader_error(v->r, n, path, "Fallback: no upstream has the id %s",
+                         reader_quote(v->r, step->id));
+            continue;
+        }
+        step->upstream = index_of(found);
+        if (step->upstream < v->written)
+            v->used[step->upstream] = true;
+    }
+}
+
+static void resolve_fallbacks(struct resolver *v, const struct config_filter *filters,
+                              uint32_t count, const struct node *n, const struct path *path)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (filters[i].kind == FILTER_FALLBACK)
+            resolve_steps(v, &filters[i].fallback->steps, n, path);
+    }
+}
+
 static bool parse_millis(struct str text, int64_t *ret_ns)
 {
     int64_t ms;
@@ -131,6 +162,12 @@ static void apply_timeout(struct resolver *v, struct draft *d, uint32_t i)
     }
 }
 
+static void default_per_try(struct config_timeouts *t)
+{
+    if (t->per_try_ns == 0)
+        t->per_try_ns = ns_add(t->connect_ns, t->first_byte_ns);
+}
+
 static void resolve_timeouts(struct resolver *v, struct draft *d)
 {
     struct config *c = v->r->config;
@@ -139,9 +176,15 @@ static void resolve_timeouts(struct resolver *v, struct draft *d)
         d->route.timeouts = c->upstreams[d->route.upstream].timeouts;
     for (uint32_t i = 0; i < d->route.metadata_count; i++)
         apply_timeout(v, d, i);
-    if (d->route.timeouts.per_try_ns == 0)
-        d->route.timeouts.per_try_ns =
-            ns_add(d->route.timeouts.connect_ns, d->route.timeouts.first_byte_ns);
+    default_per_try(&d->route.timeouts);
+}
+
+/* Of the upstreams themselves, after the routes have made their own of them: for requests that a
+ * fallback sends there. */
+static void resolve_upstream_timeouts(struct config *c)
+{
+    for (uint32_t i = 0; i < c->upstream_count; i++)
+        default_per_try(&c->upstreams[i].timeouts);
 }
 
 static void resolve_id(struct resolver *v, struct draft *d, uint32_t i)
@@ -280,15 +323,20 @@ void resolve_routes(struct reader *r)
     struct resolver v;
 
     if (resolver_init(&v, r)) {
+        resolve_fallbacks(&v, r->default_filters, r->default_filter_count, r->default_filters_node,
+                          r->default_filters_path);
         for (uint32_t i = 0; i < r->draft_count && !r->no_memory; i++) {
             struct draft *d = &r->drafts[i];
 
             resolve_id(&v, d, i);
             resolve_uri(&v, d);
             resolve_timeouts(&v, d);
+            resolve_fallbacks(&v, d->route.filters, d->route.filter_count, value_node(d, "filters"),
+                              d->path);
             check_no_op(&v, d);
             check_variables(r, d);
         }
+        resolve_upstream_timeouts(r->config);
         if (r->diags->errors == 0) /* a name written wrong is not a second finding */
             warn_unused(&v);
         publish_routes(r);

@@ -109,7 +109,9 @@ bool attempt_others(struct exchange *x)
 /* A request without a key may go anywhere. */
 static uint64_t hash_of(struct exchange *x)
 {
-    const struct hash_input in = {&x->request, x->path, x->query, stream_peer(x->reader->stream)};
+    static const struct addr nobody;
+    const struct addr *client = x->conn != NULL ? stream_peer(x->reader->stream) : &nobody;
+    const struct hash_input in = {&x->request, x->path, x->query, client};
     struct str key = hash_key(x->route->upstream->config, &in);
 
     return key.ptr != NULL ? balancer_hash(key) : runtime_random();

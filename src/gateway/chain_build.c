@@ -22,6 +22,7 @@
 
 #include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
+#include "gateway/generation.h"
 #include "http/message.h"
 
 enum rank {
@@ -63,6 +64,9 @@ static const struct {
     [FILTER_ADAPTIVE_CONCURRENCY] = {adaptive_concurrency, RANK_BULKHEAD, adaptive_make},
     [FILTER_CIRCUIT_BREAKER] = {circuit_breaker, RANK_CIRCUIT_BREAKER, circuit_breaker_make},
     [FILTER_RETRY] = {retry, RANK_RETRY, retry_make},
+    [FILTER_LOCAL_RESPONSE_CACHE] = {local_response_cache, RANK_CACHE, local_response_cache_make},
+    [FILTER_FALLBACK] = {fallback, RANK_FALLBACK, fallback_make},
+    [FILTER_FALLBACK_HEADERS] = {fallback_headers, RANK_PLAIN},
 };
 
 const struct chain *chain_no_route(void)
@@ -251,7 +255,11 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
     }
     chain[n++] = (struct chain){prepare_request, NULL};
     for (enum rank rank = 0; rank < RANK_MAX; rank++) {
-        int rc = add_rank(m, rank, chain, &n, ret_message);
+        int rc;
+
+        if (rank == RANK_PLAIN && r->uri_kind != URI_NONE)
+            m->compiled->inner = chain + n;
+        rc = add_rank(m, rank, chain, &n, ret_message);
 
         if (rank == RANK_SHED && m->shed)
             chain[n++] = (struct chain){shed_load, NULL};

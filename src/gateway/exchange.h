@@ -49,7 +49,7 @@ struct exchange {
     /* -- set when the exchange begins -- */
     struct gateway *gateway;
     struct serving *serving;
-    struct conn *conn;
+    struct conn *conn; /* NULL: nobody asked, the cache fetches something anew */
     struct workspace *space;
     struct h1_reader *reader; /* of the client's connection */
     struct weir_scope *scope; /* owns the request pump; cancelled to end it */
@@ -97,6 +97,13 @@ struct exchange {
     int64_t deadline_ns; /* of all attempts; NS_NEVER until the request's last byte is sent */
     int64_t limit_ns;    /* until when the client waits; NS_NEVER: it did not say */
     bool in_budget;      /* entered the upstream's retry budget */
+
+    /* -- a second try elsewhere (again.h) and the response cache -- */
+    uint32_t attempts_before; /* attempts that went to the upstream given up */
+    int64_t restart_ns;       /* since when the next one is tried; 0: there was none before */
+    enum cause fallen_cause;  /* why the first one was given up; CAUSE_NONE: it was not */
+    struct str fallen_detail;
+    struct cache_use *cache; /* of the route; NULL: none, or not for this request */
 
     /* -- the response; filters change it -- */
     enum response_source source;
@@ -175,6 +182,11 @@ int exchange_set_path(struct exchange *x, struct str path);
 /* Adds a field to the request or response; refuses the exchange when there are too many. */
 int exchange_add_request_field(struct exchange *x, struct str name, struct str value);
 int exchange_add_response_field(struct exchange *x, struct str name, struct str value);
+
+/* Gives back what the exchange holds of its upstream, the route's policies and the cache, once it
+ * has ended or is to go elsewhere. */
+void exchange_let_go(struct exchange *x);
+void exchange_leave_budget(struct exchange *x);
 
 /* Ends the upstream's part in the exchange, if there is any: the connection is kept if that was
  * asked for and may be, else closed. While the pump still uses it, only tells the pump to end: the

@@ -4,6 +4,7 @@
 #include "gateway/attempt.h"
 #include "gateway/gateway_impl.h"
 #include "gateway/respond.h"
+#include "gateway/response_cache.h"
 #include "gateway/serve.h"
 
 /* What a connection that is closed may still send before we let go of it: with unread bytes behind
@@ -131,16 +132,29 @@ static void close_client(struct exchange *x)
         linger(x);
 }
 
+void exchange_leave_budget(struct exchange *x)
+{
+    if (x->in_budget)
+        retry_budget_leave(&x->route->upstream->state->budget);
+    x->in_budget = false;
+}
+
+void exchange_let_go(struct exchange *x)
+{
+    attempt_end(x);
+    exchange_drop_upstream(x, true);
+    exchange_release_all(x);
+    exchange_leave_budget(x);
+    if (unlikely(x->cache != NULL))
+        response_cache_leave(x);
+}
+
 bool exchange_finish(struct exchange *x, struct serving *s)
 {
     bool again = client_reusable(x);
 
     x->end_ns = s->now_ns = weir_now();
-    attempt_end(x);
-    exchange_drop_upstream(x, true);
-    exchange_release_all(x);
-    if (x->in_budget)
-        retry_budget_leave(&x->route->upstream->state->budget);
+    exchange_let_go(x);
     x->conn->served++;
     if (x->generation != NULL && (x->source != RESPONSE_NONE || x->cause != CAUSE_NONE))
         record(x);

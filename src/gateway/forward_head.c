@@ -78,7 +78,7 @@ int forward_head_response(struct exchange *x, enum http_body_kind kind, uint64_t
 
     h1_put_status_line(&out, x->response.status);
     h1_put_fields(&out, &x->response);
-    if (x->source == RESPONSE_OWN)
+    if (x->source == RESPONSE_OWN && !http_head_has(&x->response, HTTP_F_DATE))
         put_date(&out);
     if (x->request_id.len != 0)
         h1_put_field(&out, STR("X-Request-Id"), x->request_id);

@@ -48,6 +48,12 @@ void generation_unpin(struct pin *p)
         unpin_shard(gen, p->shard);
 }
 
+struct pin generation_pin_again(const struct pin *p)
+{
+    atomic_fetch_add_explicit(&p->generation->pins[p->shard].count, 1, memory_order_relaxed);
+    return *p;
+}
+
 void generation_repin(struct gateway *g, struct pin *p)
 {
     if (likely(p->generation != NULL &&

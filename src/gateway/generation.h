@@ -23,6 +23,7 @@ struct route {
     struct str id;
     struct upstream *upstream; /* NULL: filters answer */
     const struct chain *chain;
+    const struct chain *inner; /* of it: what changes messages, retry, forward; NULL: no upstream */
     struct route_metrics metrics;
 };
 
@@ -75,6 +76,8 @@ void generation_free(struct generation *gen);
  * that nobody else wants and one atomic add. */
 struct pin generation_pin(struct gateway *g);
 void generation_unpin(struct pin *p);
+/* One more pin of what p pins. */
+struct pin generation_pin_again(const struct pin *p);
 /* Pins the published one in its place, unless it is that already. */
 void generation_repin(struct gateway *g, struct pin *p);
 

@@ -92,6 +92,8 @@ static int compile_route(struct compiler *c, const struct config_route *r, struc
         .upstream = r->uri_kind != URI_NONE ? &gen->upstreams[r->upstream] : NULL,
         .arena = &gen->arena,
         .uses = &gen->policies,
+        .generation = gen,
+        .compiled = route,
         .shed = gen->config->shed.enabled,
     };
     const char *message = "";

@@ -5,6 +5,7 @@
 #include "gateway/attempt.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/response_cache.h"
 #include "runtime/here.h"
 
 /* True when the request's end has been reached; what is buffered of a small rest is thrown away. */
@@ -165,6 +166,8 @@ static int relay(struct exchange *x, struct str head)
             return n == -EPIPE ? -EPIPE : body_failed(x, (int)n, head.len == 0);
         if (n == 0)
             piece = STR("");
+        if (unlikely(x->cache != NULL))
+            response_cache_take(x, piece, body->done);
         trailers = body->done && x->request.te_trailers ? body->trailers : STR("");
         if (respond_send(x, head, behind(x, head, piece), body->done, trailers) < 0)
             return -EPIPE;
@@ -186,6 +189,8 @@ int respond_upstream(struct exchange *x)
     h1_writer_init(&x->out, x->reader->stream, kind, length);
     if (forward_head_response(x, kind, length, &head) < 0)
         return exchange_refuse(x, CAUSE_HTTP_RESPONSE_HEADER_SECTION_SIZE, "too long to be sent");
+    if (unlikely(x->cache != NULL) && kind == HTTP_BODY_NONE)
+        response_cache_take(x, STR(""), true);
     if (kind == HTTP_BODY_NONE)
         return respond_send(x, head, STR(""), true, STR(""));
     return relay(x, head);

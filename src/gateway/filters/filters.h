@@ -26,6 +26,8 @@ struct filter_maker {
     struct arena *arena;             /* the generation's */
     struct policy_uses *uses;        /* the policies that the generation uses */
     bool shed;                       /* load shedding is configured */
+    struct generation *generation;
+    struct route *compiled; /* what the route becomes: all but its chain is there */
 };
 
 /* Completes s, whose config is set. -ENOMEM; -EINVAL with *ret_why (in the arena or static). */
@@ -75,5 +77,11 @@ filter_fn bulkhead;
 filter_make_fn bulkhead_make;
 filter_fn adaptive_concurrency;
 filter_make_fn adaptive_make;
+filter_fn local_response_cache;
+filter_fn fallback;
+filter_fn fallback_headers;
+
+filter_make_fn local_response_cache_make;
+filter_make_fn fallback_make;
 
 #endif

@@ -84,7 +84,7 @@ static struct retry_decision decide(struct exchange *x, const struct tries *t,
         attempt_ladder(x);
     a = (struct retry_attempt){
         .failure = x->failure,
-        .attempts = x->record.attempt_count,
+        .attempts = x->record.attempt_count - x->attempts_before,
         .sent_bytes = sent_bytes(x),
         .idempotent = repeatable(x, t->rules),
         .reused = x->record.upstream_reused,
@@ -113,7 +113,7 @@ static enum cause cause_of_all(const struct exchange *x, enum retry_verdict verd
 
     if (verdict != RETRY_NO_ATTEMPTS || x->attempt_cause == CAUSE_DEADLINE_EXCEEDED)
         return x->attempt_cause;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = x->attempts_before; i < n; i++) {
         if (x->record.attempts[i].outcome != x->attempt_cause)
             return CAUSE_RETRY_EXHAUSTED;
     }
@@ -271,8 +271,9 @@ int retry(struct exchange *x, const struct chain *next)
 
     retry_budget_enter(&x->route->upstream->state->budget);
     x->in_budget = true;
-    x->deadline_ns =
-        x->body_whole ? ns_add(x->start_ns, x->route->config->timeouts.total_ns) : NS_NEVER;
+    x->deadline_ns = x->body_whole ? ns_add(x->restart_ns != 0 ? x->restart_ns : x->start_ns,
+                                            x->route->config->timeouts.total_ns)
+                                   : NS_NEVER;
     deadline_begin(x);
     if (x->body_whole)
         x->deadline_ns = MIN(x->deadline_ns, x->limit_ns);

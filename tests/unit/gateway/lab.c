@@ -59,6 +59,8 @@ static void origin_conn_main(void *arg)
         c.lab->requests++;
         if (c.lab->hold)
             continue;
+        if (c.lab->delay_ns != 0 && weir_sleep(c.lab->delay_ns) < 0)
+            break;
         if (c.lab->answer != NULL &&
             stream_write(c.stream, c.lab->answer, strlen(c.lab->answer)) < 0)
             break;

@@ -25,6 +25,7 @@ struct lab {
     const char *answer;
     bool close_after;
     bool reset_after;
+    int64_t delay_ns;     /* before it answers */
     bool hold;            /* does not answer at all, keeps the connection */
     char seen[LAB_TEXT];  /* the bytes of its last request, as they came */
     unsigned requests;    /* how many it saw */
