@@ -160,10 +160,21 @@ static bool answer_stale(struct exchange *x)
     return true;
 }
 
+/* When the refusal said it is worth asking again. Our own fields outlive the answer: they are in
+ * the arena. */
+static struct str retry_after(struct exchange *x)
+{
+    struct http_field *f =
+        exchange_refused(x) ? http_head_find_id(&x->response, HTTP_F_RETRY_AFTER) : NULL;
+
+    return f != NULL ? http_field_value(f) : STR("1");
+}
+
 /* The cause stays: in the header, the record and the metric. */
 static bool answer_fixed(struct exchange *x, int status, struct str type, struct str body)
 {
     enum cause cause = cause_now(x);
+    struct str after = retry_after(x);
 
     exchange_discard(x);
     exchange_answer(x, status, body);
@@ -172,7 +183,7 @@ static bool answer_fixed(struct exchange *x, int status, struct str type, struct
         (void)http_head_add(&x->response, STR("Content-Type"), type);
     (void)http_head_add(&x->response, STR("X-Weir-Cause"), cause_name(cause));
     if (status == 503)
-        (void)http_head_add(&x->response, STR("Retry-After"), STR("1"));
+        (void)http_head_add(&x->response, STR("Retry-After"), after);
     return true;
 }
 
