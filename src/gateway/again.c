@@ -74,6 +74,7 @@ void exchange_go_elsewhere(struct exchange *x, const struct route *route)
     x->failure = 0;
     x->attempt_cause = CAUSE_NONE;
     x->response_ns = 0;
-    x->attempts_before = x->record.attempt_count;
-    x->restart_ns = here_now_ns();
+    x->elsewhere = true;
+    x->before.attempts = x->record.attempt_count;
+    x->before.until_ns = here_now_ns();
 }

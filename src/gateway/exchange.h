@@ -98,12 +98,9 @@ struct exchange {
     int64_t limit_ns;    /* until when the client waits; NS_NEVER: it did not say */
     bool in_budget;      /* entered the upstream's retry budget */
 
-    /* -- a second try elsewhere (again.h) and the response cache -- */
-    uint32_t attempts_before; /* attempts that went to the upstream given up */
-    int64_t restart_ns;       /* since when the next one is tried; 0: there was none before */
-    enum cause fallen_cause;  /* why the first one was given up; CAUSE_NONE: it was not */
-    struct str fallen_detail;
-    struct cache_use *cache; /* of the route; NULL: none, or not for this request */
+    bool elsewhere; /* another upstream is tried (again.h): see before */
+    struct cache_use
+        *cache; /* of the route's response cache; NULL: none, or not for this request */
 
     /* -- the response; filters change it -- */
     enum response_source source;
@@ -121,6 +118,12 @@ struct exchange {
     struct endpoint *tried[ACCESS_ATTEMPTS_MAX];
     uint8_t failed[ACCESS_ATTEMPTS_MAX]; /* attempts at each of them */
     struct exchange_hold holds[EXCHANGE_HOLDS_MAX];
+    struct {
+        uint32_t attempts; /* that went to the upstreams given up */
+        int64_t until_ns;  /* since then another one is tried */
+        enum cause cause;  /* why the first one was given up */
+        struct str detail;
+    } before; /* valid when elsewhere */
     struct h1_body request_body;
     struct h1_body response_body;
     struct h1_writer out;

@@ -132,14 +132,15 @@ static void close_client(struct exchange *x)
         linger(x);
 }
 
-void exchange_leave_budget(struct exchange *x)
+inline void exchange_leave_budget(struct exchange *x)
 {
     if (x->in_budget)
         retry_budget_leave(&x->route->upstream->state->budget);
     x->in_budget = false;
 }
 
-void exchange_let_go(struct exchange *x)
+/* inline: as exchange_begin(). */
+inline void exchange_let_go(struct exchange *x)
 {
     attempt_end(x);
     exchange_drop_upstream(x, true);

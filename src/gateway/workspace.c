@@ -37,7 +37,8 @@ int workspace_class(uint32_t head_bytes)
     return -EINVAL;
 }
 
-struct workspace *workspace_get(struct workspaces *w, uint32_t class)
+/* inline: as exchange_begin(). */
+inline struct workspace *workspace_get(struct workspaces *w, uint32_t class)
 {
     struct workspace *s = pool_get(&w->pools[class]);
     char *p;

@@ -193,14 +193,14 @@ static bool ask_elsewhere(struct exchange *x, const struct fallback *f, const st
 {
     const struct chain *inner = x->route->inner;
 
-    if (x->fallen_cause == CAUSE_NONE) {
-        x->fallen_cause = cause_now(x);
-        x->fallen_detail = x->detail;
+    if (!x->elsewhere) {
+        x->before.cause = cause_now(x);
+        x->before.detail = x->detail;
     }
     exchange_go_elsewhere(x, route);
     request_restore(x, mark);
     (void)http_head_drop(&x->request, STR("X-Weir-Cause"));
-    (void)http_head_add(&x->request, STR("X-Weir-Cause"), cause_name(x->fallen_cause));
+    (void)http_head_add(&x->request, STR("X-Weir-Cause"), cause_name(x->before.cause));
     *ret_rc = chain_next(inner, x);
     return *ret_rc < 0 || !applies(f, x);
 }
@@ -252,13 +252,14 @@ int fallback_headers(struct exchange *x, const struct chain *next)
 {
     const struct filter_settings *s = chain_settings(next);
     const struct config_fallback_headers *c = s->config->fallback_headers;
-    struct str cause = cause_name(x->fallen_cause), detail = x->fallen_detail;
+    struct str detail;
 
     http_head_drop(&x->request, c->type);
     http_head_drop(&x->request, c->message);
-    if (x->fallen_cause == CAUSE_NONE)
+    if (!x->elsewhere)
         return chain_next(next, x);
-    if (exchange_add_request_field(x, c->type, cause) < 0)
+    detail = x->before.detail;
+    if (exchange_add_request_field(x, c->type, cause_name(x->before.cause)) < 0)
         return 0;
     if (detail.len != 0 && exchange_add_request_field(x, c->message, detail) < 0)
         return 0;

@@ -71,6 +71,12 @@ static int64_t asked_to_wait_ns(struct exchange *x, bool others)
     return weir_retry_after_parse(value.ptr, value.len, now_s, NS_NEVER, &ns) < 0 ? 0 : ns;
 }
 
+/* Attempts at other upstreams, which do not count here. */
+static uint32_t attempts_before(const struct exchange *x)
+{
+    return x->elsewhere ? x->before.attempts : 0;
+}
+
 /* The longest wait that is done for a Retry-After; who asks for more gets no retry. */
 #define RETRY_AFTER_MAX_NS (30 * NS_PER_SEC)
 
@@ -84,7 +90,7 @@ static struct retry_decision decide(struct exchange *x, const struct tries *t,
         attempt_ladder(x);
     a = (struct retry_attempt){
         .failure = x->failure,
-        .attempts = x->record.attempt_count - x->attempts_before,
+        .attempts = x->record.attempt_count - attempts_before(x),
         .sent_bytes = sent_bytes(x),
         .idempotent = repeatable(x, t->rules),
         .reused = x->record.upstream_reused,
@@ -113,7 +119,7 @@ static enum cause cause_of_all(const struct exchange *x, enum retry_verdict verd
 
     if (verdict != RETRY_NO_ATTEMPTS || x->attempt_cause == CAUSE_DEADLINE_EXCEEDED)
         return x->attempt_cause;
-    for (uint32_t i = x->attempts_before; i < n; i++) {
+    for (uint32_t i = attempts_before(x); i < n; i++) {
         if (x->record.attempts[i].outcome != x->attempt_cause)
             return CAUSE_RETRY_EXHAUSTED;
     }
@@ -267,13 +273,14 @@ static int again(struct exchange *x, const struct chain *next)
 int retry(struct exchange *x, const struct chain *next)
 {
     struct tries t = tries_of(x, chain_settings(next));
+    int64_t begun_ns;
     int rc;
 
     retry_budget_enter(&x->route->upstream->state->budget);
     x->in_budget = true;
-    x->deadline_ns = x->body_whole ? ns_add(x->restart_ns != 0 ? x->restart_ns : x->start_ns,
-                                            x->route->config->timeouts.total_ns)
-                                   : NS_NEVER;
+    begun_ns = unlikely(x->elsewhere) ? x->before.until_ns : x->start_ns;
+    x->deadline_ns =
+        x->body_whole ? ns_add(begun_ns, x->route->config->timeouts.total_ns) : NS_NEVER;
     deadline_begin(x);
     if (x->body_whole)
         x->deadline_ns = MIN(x->deadline_ns, x->limit_ns);
