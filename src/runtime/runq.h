@@ -47,6 +47,15 @@ static inline bool runq_empty(const struct runq *q)
     return runq_len(q) == 0 && atomic_load_explicit(&q->next, memory_order_acquire) == NULL;
 }
 
+/* Owner: how many fit into the ring. */
+static inline unsigned runq_room(const struct runq *q)
+{
+    unsigned head = atomic_load_explicit(&q->head, memory_order_acquire);
+    unsigned tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+
+    return RUNQ_SIZE - (tail - head);
+}
+
 /* Owner. False when the ring is full. */
 static inline bool runq_push(struct runq *q, struct co *co)
 {

@@ -7,8 +7,10 @@
 #include "runtime/profile.h"
 
 enum {
-    BUSY_POLL_NS = 500 * 1000, /* least time between polls while there is other work */
-    OLDEST_NS = 1000 * 1000,   /* the oldest of the newborn runs so often, whatever comes */
+    BUSY_POLL_NS = 500 * 1000,       /* least time between polls while there is other work, */
+    FULL_POLL_NS = 10 * 1000 * 1000, /* and while the ring is half full of it */
+    EVENTS_MIN = 16,
+    OLDEST_NS = 1000 * 1000, /* the oldest of the newborn runs so often, whatever comes */
     TRIM_NS = 1000 * 1000 * 1000,
     TRIM_BATCH = 1024,
     EXPIRE_BATCH = 64,
@@ -184,6 +186,22 @@ static void set_firing(struct p *p, bool firing)
     atomic_store_explicit(&p->firing, firing, memory_order_release);
 }
 
+/* No more than the ring holds: what overflows into the global queue is overtaken by all that comes
+ * later. What is left waits its turn in the kernel. */
+static int events_max(const struct p *p)
+{
+    return (int)MIN(MAX(runq_room(&p->q), (unsigned)EVENTS_MIN), (unsigned)POLL_EVENTS);
+}
+
+/* While there is other work: soon, but those that are there already come first. */
+static bool busy_poll_due(const struct p *p)
+{
+    int64_t polled_ns = atomic_load_explicit(&p->home->polled_ns, memory_order_relaxed);
+    int64_t age_ns = p->place.now_ns - polled_ns;
+
+    return age_ns >= (runq_room(&p->q) >= RUNQ_SIZE / 2 ? BUSY_POLL_NS : FULL_POLL_NS);
+}
+
 /* One round of the seat's poller. Nobody else polls it meanwhile: sockets closed before a round
  * begins cannot be named by it (see poller_recycle()). False: somebody does, who is on his way out
  * of the seat or into it. */
@@ -196,7 +214,7 @@ static bool poll_once(struct m *m, int64_t timeout_ns)
     if (!spin_trylock(&home->poll_lock))
         return false;
     poller_recycle(home);
-    n = world_poll(rt.world, home->poller, m->events, POLL_EVENTS, timeout_ns);
+    n = world_poll(rt.world, home->poller, m->events, events_max(p), timeout_ns);
     p->place.now_ns = world_now_ns(rt.world);
     atomic_store_explicit(&home->polled_ns, p->place.now_ns, memory_order_relaxed);
     stat_add(&p->polls, 1);
@@ -237,7 +255,7 @@ static void run_timers(struct m *m)
         }
         set_firing(m->p, false);
         stat_add(&m->p->fired, n);
-    } while (n == EXPIRE_BATCH && runq_len(&m->p->q) <= RUNQ_SIZE / 2);
+    } while (n == EXPIRE_BATCH && runq_room(&m->p->q) >= EXPIRE_BATCH);
 }
 
 /* Reads the clock and runs what is due. */
@@ -365,7 +383,6 @@ struct co *sched_pick_after(struct m *m, struct co *co)
 static struct co *look_around(struct m *m)
 {
     struct p *p = m->p;
-    int64_t polled_ns = atomic_load_explicit(&p->home->polled_ns, memory_order_relaxed);
     struct co *co;
 
     atomic_store_explicit(&p->round_tick, sched_tick(p) + GLOBAL_EVERY, memory_order_relaxed);
@@ -378,7 +395,7 @@ static struct co *look_around(struct m *m)
             p->oldest_ns = p->place.now_ns;
         co = runq_get_long(&p->q, sched_tick(p), oldest);
     }
-    if (rt.simulated ? co == NULL : p->place.now_ns - polled_ns >= BUSY_POLL_NS)
+    if (rt.simulated ? co == NULL : busy_poll_due(p))
         poll_once(m, 0); /* even with work in the global queue: it may never be empty */
     return co;
 }
