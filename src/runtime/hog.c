@@ -267,6 +267,12 @@ static size_t describe(const struct weir_hog *hog, char *text)
     return len;
 }
 
+/* It may end meanwhile, and its slot begin anew: hog_report() looks afterwards. */
+static READS_RACILY const char *name_of(const struct co *co)
+{
+    return *(const char *const volatile *)&co->name;
+}
+
 void hog_report(struct p *p, int64_t held_ns)
 {
     static char text[TEXT_MAX]; /* the monitor's */
@@ -280,7 +286,7 @@ void hog_report(struct p *p, int64_t held_ns)
     if (co == NULL || co == &p->m->g0)
         return;
     hog.id = co_id(co);
-    hog.name = co->name;
+    hog.name = name_of(co);
     hog.state = thread_state(tid);
     note.low = (uintptr_t)stack_low(co);
     note.high = (uintptr_t)co;
