@@ -1,7 +1,7 @@
 # A short front for Meson: `make help` lists what there is.
 BUILD ?= build
 MESON_FLAGS ?=
-RELEASE_FLAGS = --buildtype=release -Ddebug=true -Db_lto=true # what is installed and measured
+RELEASE_FLAGS = --buildtype=release -Ddebug=true -Db_lto=true -Dtests=false # what is installed and measured
 SEEDS ?= 1000
 EXPLORE_SEEDS ?= 10000
 FUZZ_SECONDS ?= 60
@@ -76,7 +76,7 @@ bench-http: ## a ten-line HTTP server beside Go's
 	@bench/bench_http --build build-release $(BENCH)
 
 .PHONY: bench-policy
-bench-policy: ## what a breaker's, a limiter's decision costs, beside Go
+bench-policy: ## what a breaker's, a limiter's decision costs, beside Go, and what they add to a request
 	@tools/deps.sh build bench
 	@$(MAKE) --no-print-directory build BUILD=build-release \
 		MESON_FLAGS="$(RELEASE_FLAGS)"
@@ -92,6 +92,11 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS=60
 lint: ## formatting, layers, static checks
 	@tools/deps.sh build test lint
 	@tools/lint.sh
+
+.PHONY: analyze
+analyze: ## the path-sensitive analyzer of clang (some minutes)
+	@tools/deps.sh build test lint
+	@tools/lint.sh analyze
 
 .PHONY: format
 format: ## apply .clang-format to every file

@@ -28,6 +28,12 @@ struct race {
     unsigned started;
 };
 
+/* Within bounds for the compiler's eyes, too. */
+static unsigned started(const struct race *race)
+{
+    return MIN(race->started, (unsigned)RACERS);
+}
+
 bool hedge_wanted(const struct weir_policy *p)
 {
     return p->hedge_ns > 0 || p->hedge_percentile > 0;
@@ -91,7 +97,7 @@ static struct racer *decided(struct race *race)
     struct racer *last = NULL;
     unsigned over = 0;
 
-    for (unsigned i = 0; i < race->started; i++) {
+    for (unsigned i = 0; i < started(race); i++) {
         struct racer *r = &race->racers[i];
 
         if (!atomic_load_explicit(&r->over, memory_order_acquire))
@@ -102,7 +108,7 @@ static struct racer *decided(struct race *race)
         if (last == NULL || r->attempt.called)
             last = r;
     }
-    return over == race->started ? last : NULL;
+    return over == started(race) ? last : NULL;
 }
 
 /* True: the time for a second one has come. False: the first is over, or the call's time is. */
@@ -131,9 +137,9 @@ static void never_ran(struct racer *r, enum attempt_stop why)
 /* Ends all that still run, and waits for them. */
 static void stop(struct race *race, enum attempt_stop why)
 {
-    for (unsigned i = 0; i < race->started; i++)
+    for (unsigned i = 0; i < started(race); i++)
         atomic_store_explicit(&race->racers[i].attempt.stop, why, memory_order_release);
-    for (unsigned i = 0; i < race->started; i++) {
+    for (unsigned i = 0; i < started(race); i++) {
         weir_future_end(&race->racers[i].future);
         if (!atomic_load_explicit(&race->racers[i].over, memory_order_acquire))
             never_ran(&race->racers[i], why);
@@ -144,13 +150,13 @@ static void settle(struct race *race, struct racer *winner)
 {
     struct call *c = race->call;
 
-    for (unsigned i = 0; i < race->started; i++)
+    for (unsigned i = 0; i < started(race); i++)
         call_count(c, &race->racers[i].attempt);
     call_adopt(c, &winner->attempt);
     if (c->policy->arg_bytes == 0)
         return;
     memcpy(c->arg, winner->attempt.arg, c->policy->arg_bytes);
-    for (unsigned i = 0; i < race->started; i++)
+    for (unsigned i = 0; i < started(race); i++)
         free(race->racers[i].attempt.arg);
 }
 

@@ -12,6 +12,8 @@ from weirlib import Origin, Raw, Weir, answer, get, recv_some, request_once, unt
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 TWO_WORKERS = ONE.replace("workers: 1", "workers: 2")
+# Goes on asking an endpoint that does nothing right.
+PATIENT = TWO_WORKERS.replace("health: off", "health: off\n    eject: off\n    breaker: off")
 
 
 def echo(request, _):
@@ -270,8 +272,7 @@ def scripted_gateway(tmp_path_factory):
         said[0] = data
 
     origin = Origin(handler)
-    config = TWO_WORKERS.replace("health: off", "health: off\n    eject: off")
-    weir = Weir(config, str(tmp_path_factory.mktemp("scripted")), origin=origin.port)
+    weir = Weir(PATIENT, str(tmp_path_factory.mktemp("scripted")), origin=origin.port)
     yield weir, say
     weir.stop()
     origin.close()
@@ -385,7 +386,7 @@ def test_an_upload_that_the_origin_resets_is_a_502_and_ends_the_connection(throu
         c.recv(1000)
         reset(c)
 
-    weir, _ = through(cut, config=TWO_WORKERS, read_body=False)
+    weir, _ = through(cut, config=PATIENT, read_body=False)
     for _ in range(20):
         c = Raw(weir.port)
         c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 100000)

@@ -187,10 +187,11 @@ static void entries_are_shown_in_order(void **state)
     use(&w.old, "a/X", 0, &five);
     assert_int_equal(policies_visit(&w.registry, see, &seen), 0);
     assert_int_equal(seen.count, 2);
-    assert_true(str_eq(str_n(seen.text.ptr, seen.text.len),
-                       STR("{\"id\": \"a/X\", \"kind\": \"counter\", \"disabled\": false, "
-                           "\"refused_total\": 0, \"limit\": 5, \"age_seconds\": 1.5, \"note\": \"a \\\"b\\\"\", "
-                           "\"share_percent\": 12.5}")));
+    assert_true(str_eq(
+        str_n(seen.text.ptr, seen.text.len),
+        STR("{\"id\": \"a/X\", \"kind\": \"counter\", \"disabled\": false, "
+            "\"refused_total\": 0, \"limit\": 5, \"age_seconds\": 1.5, \"note\": \"a \\\"b\\\"\", "
+            "\"share_percent\": 12.5}")));
     text_done(&seen.text);
     end(&w);
 }
