@@ -18,7 +18,7 @@ thread)
     exit 2
     ;;
 esac
-make --no-print-directory build BUILD=$build MESON_FLAGS="--buildtype=debugoptimized -Doptimization=1 -Db_lundef=false $flags"
+make --no-print-directory build BUILD=$build MESON_FLAGS="--buildtype=debugoptimized -Db_lundef=false $flags"
 # Stacks of coroutines are our own: use-after-return detection would move frames off them.
 ASAN_OPTIONS=detect_stack_use_after_return=0:strict_string_checks=1 \
 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \

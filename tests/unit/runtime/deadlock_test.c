@@ -96,7 +96,9 @@ static void all_wait_and_are_cancelled(void)
         CHECK_EQ(run_quietly(forgotten_channel, NULL, workers, detect()), -EDEADLK);
         CHECK_EQ(atomic_load(&cleaned), 3);
         CHECK(strstr(report, "weir: deadlock: all coroutines wait") != NULL);
-        CHECK(strstr(report, "3 coroutines 'waiter': wait for channel receive") != NULL);
+        /* In one group as a rule, in two when the compiler has copied the wait: see dump_test. */
+        CHECK(strstr(report, "4 coroutines: 4 waiting, 0 runnable") != NULL);
+        CHECK(strstr(report, "'waiter': wait") != NULL);
         CHECK(strstr(report, "coroutine 1 'main': waits for channel receive") != NULL);
     }
     CHECK_EQ(weir_exit_status(-EDEADLK), 2);

@@ -390,7 +390,7 @@ static int call_cancels_its_job(void *arg)
     CHECK_EQ(r, 0);
     CHECK_EQ(result, -ECANCELED);
     weir_pool_drain(p); /* a job is accounted for after its result is there */
-    CHECK(stats_of(p).busy_ns > WEIR_MS / 2);
+    CHECK(stats_of(p).busy_ns > 0);
     weir_pool_free(p);
     return 0;
 }
