@@ -24,6 +24,10 @@ void duration_format(int64_t ns, struct buf *out);
 /* IMF-fixdate (RFC 9110 section 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT". Not terminated. */
 void http_date_format(int64_t unix_sec, char out[static HTTP_DATE_LEN]);
 
+/* IMF-fixdate, RFC 850 and asctime() forms (RFC 9110 section 5.6.7). 0 or -EINVAL. now_sec: two
+ * digits of a year mean the one nearest to it that is not 50 years ahead. */
+int http_date_parse(struct str s, int64_t now_sec, int64_t *ret_unix_sec);
+
 #define RFC3339_LEN 24
 /* "2026-11-22T16:41:32.123Z". Not terminated. */
 void rfc3339_format(int64_t unix_ns, char out[static RFC3339_LEN]);

@@ -1,8 +1,6 @@
 /* The rules of shared caches: see caching.h. */
 #include "http/caching.h"
 
-#include <stdio.h>
-
 /* -- Cache-Control -- */
 
 static int64_t seconds_of(struct str s)
@@ -184,84 +182,6 @@ void http_caching_read(const struct http_head *h, struct http_caching *ret)
     }
     if (s.pragma && !s.control)
         ret->control.no_cache = true;
-}
-
-/* -- dates -- */
-
-/* Days since 1970-01-01 in the Gregorian calendar (Hinnant, "chrono-compatible low-level date
- * algorithms"). */
-static int64_t days_of(int64_t year, int month, int day)
-{
-    int64_t era, of_era, of_year;
-
-    year -= month <= 2;
-    era = year / 400;
-    of_era = year - era * 400;
-    of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static int month_of(const char *name)
-{
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-    for (int i = 0; i < 12; i++) {
-        if (memcmp(names + (size_t)i * 3, name, 3) == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-struct date {
-    int day, year, hour, minute, second;
-    char month[4];
-};
-
-/* Which of the three forms it is; 0: none. */
-static int scan_date(const char *s, struct date *d)
-{
-    int end = 0;
-
-    if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &d->day, d->month, &d->year,
-               &d->hour, &d->minute, &d->second, &end) == 6 &&
-        end != 0 && s[end] == 0)
-        return 1;
-    if (sscanf(s, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &d->day, d->month, &d->year,
-               &d->hour, &d->minute, &d->second, &end) == 6 &&
-        end != 0 && s[end] == 0)
-        return 2;
-    if (sscanf(s, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", d->month, &d->day, &d->hour,
-               &d->minute, &d->second, &d->year, &end) == 6 &&
-        end != 0 && s[end] == 0)
-        return 3;
-    return 0;
-}
-
-int http_date_parse(struct str s, int64_t now_sec, int64_t *ret_unix_sec)
-{
-    struct date d = {0};
-    char text[48];
-    int form, month;
-
-    if (s.len == 0 || s.len >= sizeof(text))
-        return -EINVAL;
-    memcpy(text, s.ptr, s.len);
-    text[s.len] = 0;
-    form = scan_date(text, &d);
-    month = form != 0 ? month_of(d.month) : 0;
-    if (month == 0 || d.day < 1 || d.day > 31 || d.hour < 0 || d.hour > 23 || d.minute < 0 ||
-        d.minute > 59 || d.second < 0 || d.second > 60 || d.year < 0)
-        return -EINVAL;
-    if (form == 2) {
-        int64_t this_year = 1970 + now_sec / 31556952; /* a mean year */
-
-        d.year += (int)(this_year / 100 * 100);
-        if (d.year > this_year + 50)
-            d.year -= 100;
-    }
-    *ret_unix_sec = days_of(d.year, month, d.day) * 86400 + d.hour * INT64_C(3600) +
-                    d.minute * INT64_C(60) + d.second;
-    return 0;
 }
 
 /* -- storing -- */

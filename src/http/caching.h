@@ -3,6 +3,7 @@
 #ifndef WEIR_HTTP_CACHING_H
 #define WEIR_HTTP_CACHING_H
 
+#include "base/duration.h"
 #include "http/message.h"
 
 /* A directive that is not there, or a number that nobody gave. */
@@ -35,10 +36,6 @@ void http_caching_read(const struct http_head *h, struct http_caching *ret);
 
 /* Adds the directives of one field value. *ret is zeroed, but numbers HTTP_NO_SECONDS, at first. */
 void http_cache_control_add(struct http_cache_control *ret, struct str value);
-
-/* IMF-fixdate, RFC 850 and asctime() forms (RFC 9110 section 5.6.7). 0 or -EINVAL. now_sec: two
- * digits of a year mean the one nearest to it that is not 50 years ahead. */
-int http_date_parse(struct str s, int64_t now_sec, int64_t *ret_unix_sec);
 
 /* How long a stored response may be used. */
 struct http_freshness {
