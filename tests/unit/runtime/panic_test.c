@@ -345,7 +345,7 @@ static void spawn_panicking(int n)
 
 static int check_many(void *arg)
 {
-    int n = 1000000 / (SLOWER * SLOWER * 4), each = n / 100 * 100;
+    int n = 1000000 / (SLOWER * SLOWER), each = n / 100 * 100;
     struct weir_stats stats = {.size = sizeof(stats)};
     struct runtime_stats s;
     size_t before;
