@@ -6,11 +6,13 @@
  *   idle     every connection makes one request and is then kept open
  *
  * With --hold it waits for commands on its standard input, which lets the caller look at the proxy
- * while nothing moves: see the README. Each result is one line of JSON on the standard output. */
+ * while nothing moves: see the README. SIGINT ends a run: it begins no more
+ * requests. Each result is one line of JSON on the standard output. */
 #include "load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +154,12 @@ static uint64_t read_command(uint64_t default_window)
     return sscanf(line, "run %" SCNu64, &window) == 1 ? window : default_window;
 }
 
+static void on_interrupt(int number)
+{
+    (void)number;
+    load_end();
+}
+
 int main(int argc, char **argv)
 {
     static struct load_result result;
@@ -160,6 +168,7 @@ int main(int argc, char **argv)
     uint64_t failed = 0;
 
     raise_file_limit();
+    signal(SIGINT, on_interrupt);
     struct load *load =
         load_new(options.target, options.path, options.connections, options.expect_bytes);
     if (options.warmup > 0) {

@@ -47,4 +47,7 @@ void load_free(struct load *load);
  * connections use each once. Returns when all have ended; the connections stay open. */
 void load_make(struct load *load, const struct load_run *run, struct load_result *ret_result);
 
+/* From now on no run begins a request; safe in a signal handler. */
+void load_end(void);
+
 #endif

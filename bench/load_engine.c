@@ -2,6 +2,7 @@
  * next request is due, and one edge-triggered epoll. */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,11 +236,19 @@ static void serve_event(struct load *load, struct connection *c, uint32_t events
         close_connection(c); /* the next request on it opens a new one */
 }
 
+static volatile sig_atomic_t told_to_end;
+
+void load_end(void)
+{
+    told_to_end = 1;
+}
+
 static bool may_start(const struct load *load, int64_t now_ns)
 {
     const struct load_run *run = load->run;
 
-    return load->result->requests < run->requests && load->failed < FAILURES_MAX &&
+    return told_to_end == 0 && load->result->requests < run->requests &&
+           load->failed < FAILURES_MAX &&
            (run->duration_ns == 0 || now_ns < load->start_ns + run->duration_ns);
 }
 

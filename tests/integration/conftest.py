@@ -9,8 +9,16 @@ sys.path.insert(0, os.path.dirname(__file__))
 import weirlib  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def ports():
+    """Ports are given back by the test that took them; those of a module's fixtures are kept."""
+    before = weirlib.kept_ports()
+    yield
+    weirlib.give_back_ports(weirlib.kept_ports() - before)
+
+
 @pytest.fixture
-def start(tmp_path):
+def start(ports, tmp_path):
     """start(weirlib.Weir, config, ...) and the like; stops in reverse order."""
     running = []
 
@@ -36,7 +44,7 @@ def bench_origin(start, tmp_path):
             self.port = port or weirlib.free_port()
             super().__init__([weirlib.ORIGIN, f"127.0.0.1:{self.port}", *options], folder,
                              f"origin-{self.port}")
-            weirlib.until(lambda: weirlib.accepts(self.port), 5, "origin listens")
+            weirlib.until(lambda: weirlib.accepts(self.port), "origin listens")
 
     return lambda port=None, *options: start(BenchOrigin, port, options)
 
@@ -49,7 +57,7 @@ upstreams:
   - id: one
     endpoints: ["127.0.0.1:{origin}"]
     health: off
-    timeouts: {connect: 500ms, read: 2s, total: 5s}
+    timeouts: {connect: 30s, read: 30s, total: 60s}
 routes:
   - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
 """

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import ONE
-from weirlib import Origin, Raw, Weir, answer, get, recv_some, request_once, until
+from weirlib import PATIENCE_S, Origin, Raw, Weir, answer, get, recv_some, request_once, until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -26,9 +26,8 @@ def reset(sock):
     sock.close()
 
 
-def everything(sock, seconds=10):
+def everything(sock):
     """All bytes up to the end, and whether it was a clean one."""
-    sock.settimeout(seconds)
     data = b""
     try:
         while True:
@@ -89,7 +88,7 @@ def strict_gateway(tmp_path_factory):
 
 def talk(weir, data):
     """All that comes back for these bytes on a connection of their own."""
-    c = Raw(weir.port, 5)
+    c = Raw(weir.port)
     try:
         c.sock.sendall(data)
         c.sock.shutdown(socket.SHUT_WR)
@@ -265,7 +264,7 @@ def scripted_gateway(tmp_path_factory):
     def handler(request, c):
         c.sendall(said[0])
         c.shutdown(socket.SHUT_WR)
-        c.settimeout(5)
+        c.settimeout(PATIENCE_S)
         everything(c)
 
     def say(data):
@@ -283,7 +282,7 @@ def test_a_response_with_a_flaw_is_a_502_or_a_visible_cut(scripted, name):
     weir, say = scripted
     data, status = RESPONSES[name]
     say(data)
-    c = Raw(weir.port, 5)
+    c = Raw(weir.port)
     c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     if status == 0:
         got, clean = everything(c.sock)
@@ -304,7 +303,7 @@ def test_a_response_with_a_flaw_is_a_502_or_a_visible_cut(scripted, name):
 def test_a_body_where_none_may_be_reaches_nobody(scripted, status):
     weir, say = scripted
     say(f"HTTP/1.1 {status} X\r\nContent-Length: 6\r\n\r\n".encode() + b"poison")
-    c = Raw(weir.port, 5)
+    c = Raw(weir.port)
     for _ in range(5):
         c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         r = c.response()
@@ -315,7 +314,7 @@ def test_a_body_where_none_may_be_reaches_nobody(scripted, status):
 def test_a_body_behind_the_answer_to_head_reaches_nobody(scripted):
     weir, say = scripted
     say(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
-    c = Raw(weir.port, 5)
+    c = Raw(weir.port)
     for _ in range(5):
         c.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert c.response("HEAD").status == 200 and c.buffered == b""
@@ -326,7 +325,7 @@ def test_fields_of_the_origins_connection_stay_there(scripted):
     say(head(b"Connection: X-Secret, close", b"X-Secret: 1", b"Keep-Alive: timeout=5",
              b"Proxy-Authenticate: x", b"Upgrade: h2c", b"X-Request-Id: forged",
              b"Content-Length: 2") + b"ok")
-    c = Raw(weir.port, 5)
+    c = Raw(weir.port)
     c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     r = c.response()
     for name in ("X-Secret", "Keep-Alive", "Proxy-Authenticate", "Upgrade", "Connection"):
@@ -342,14 +341,14 @@ def test_an_origin_that_speaks_unasked_is_asked_once_on_each_connection(through)
     def handler(request, c):
         if request.target == "/first":
             c.sendall(OK)
-            idle.wait(5)
+            idle.wait(PATIENCE_S)
             return answer(200, b"poison")
         return answer(200, request.target.encode())
 
     weir, origin = through(handler, config=TWO_WORKERS)
     assert get(weir.port, "/first").body == b"ok"
     idle.set()
-    until(lambda: "endpoint_spoke_unasked" in weir.errors(), 5, "it is noticed")
+    until(lambda: "endpoint_spoke_unasked" in weir.errors(), "it is noticed")
     c = Raw(weir.port)
     for i in range(10):
         c.send(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -364,7 +363,7 @@ def test_an_origin_that_says_408_to_an_idle_connection_is_trusted(through):
     def handler(request, c):
         if request.target == "/first":
             c.sendall(OK)
-            idle.wait(5)
+            idle.wait(PATIENCE_S)
             c.sendall(answer(408, b""))
             return None
         return OK
@@ -372,7 +371,7 @@ def test_an_origin_that_says_408_to_an_idle_connection_is_trusted(through):
     weir, origin = through(handler)
     assert get(weir.port, "/first").body == b"ok"
     idle.set()
-    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, 5, "it is closed here too")
+    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, "it is closed here too")
     for _ in range(10):
         assert get(weir.port).body == b"ok"
     assert len(origin.connections) == 2
@@ -392,8 +391,8 @@ def test_an_upload_that_the_origin_resets_is_a_502_and_ends_the_connection(throu
         c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 100000)
         r = c.response()
         assert r.status == 502 and r.get("Connection") == "close" and c.closed()
-    until(lambda: weir.metric_sum("weir_upstream_requests_in_flight") == 0, 5, "none is left")
-    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, 5, "none is left")
+    until(lambda: weir.metric_sum("weir_upstream_requests_in_flight") == 0, "none is left")
+    until(lambda: weir.metric_sum("weir_upstream_connections") == 0, "none is left")
 
 
 def test_bytes_of_an_unread_body_are_no_request(through):
@@ -445,7 +444,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(through):
         while True:
             c.sendall(b"x" * 100000)
 
-    weir, _ = through(slow, config=TWO_WORKERS)
+    weir, _ = through(slow, config=TWO_WORKERS.replace("read: 30s", "read: 2s"))
     parts = [b"G", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
              b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n",
              b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc",
@@ -458,18 +457,24 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(through):
         (reset if i % 2 else socket.socket.close)(c.sock)
     for gauge in ("weir_requests_in_flight", "weir_upstream_requests_in_flight",
                   "weir_connections", "weir_upstream_connections"):
-        until(lambda g=gauge: weir.metric_sum(g) == 0, 10, gauge)
+        until(lambda g=gauge: weir.metric_sum(g) == 0, gauge)
 
 
 def test_a_slow_head_on_many_connections_does_not_delay_others(strict):
     weir, _ = strict
+
+    def best_of_twenty():
+        def one():
+            begun = time.monotonic()
+            assert get(weir.port).status == 200
+            return time.monotonic() - begun
+        return min(one() for _ in range(20))
+
+    alone_s = best_of_twenty()
     slow = [Raw(weir.port) for _ in range(300)]
     for c in slow:
         c.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
-    begun = time.monotonic()
-    for _ in range(20):
-        assert get(weir.port).status == 200
-    assert time.monotonic() - begun < 2
+    until(lambda: best_of_twenty() < 5 * alone_s, "no slower among slow ones")
     for c in slow:
         reset(c.sock)
 
@@ -479,10 +484,17 @@ def test_out_of_descriptors_the_gateway_rests_and_recovers(start, tmp_path):
     weir = start(Weir, ONE, origin=origin.port)
     import resource
     soft, hard = resource.prlimit(weir.pid, resource.RLIMIT_NOFILE)
+    begun = time.monotonic()
     resource.prlimit(weir.pid, resource.RLIMIT_NOFILE, (40, hard))
     held = [socket.create_connection(("127.0.0.1", weir.port)) for _ in range(60)]
-    until(lambda: "accept_failed" in weir.errors(), 5, "it says so")
+    until(lambda: "accept_failed" in weir.errors(), "it says so")
     for s in held:
         s.close()
-    until(lambda: get(weir.port).status == 200, 5, "it serves again")
-    assert weir.errors().count("accept_failed") < 20
+
+    def served():
+        r = get(weir.port)
+        return r is not None and r.status == 200
+
+    until(served, "it serves again")
+    tried_s = time.monotonic() - begun
+    assert weir.errors().count("accept_failed") <= 10 * tried_s + 10, "it does not try all the time"

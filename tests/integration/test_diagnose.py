@@ -48,5 +48,5 @@ def test_metrics_tell_about_the_scheduler(gateway):
 
 def test_sigquit_dumps_and_the_gateway_goes_on(gateway):
     gateway.signal(signal.SIGQUIT)
-    until(lambda: "coroutines: " in gateway.errors(), 5, "the dump")
+    until(lambda: "coroutines: " in gateway.errors(), "the dump")
     assert gateway.admin_get("/healthz")[0] == 200

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 
-from weirlib import Load, Origin, Weir, answer, free_port, get, until
+from weirlib import PATIENCE_S, Load, Origin, Weir, answer, free_port, get, until
 
 TWO = """
 workers: 1
@@ -13,8 +13,8 @@ upstreams:
   - id: two
     balance: round_robin
     endpoints: ["127.0.0.1:{a}", "127.0.0.1:{b}"]
-    health: {path: /health, interval: 200ms, timeout: 200ms, fall: 3, rise: 2}
-    timeouts: {connect: 100ms, read: 800ms, total: 3s}
+    health: {path: /health, interval: 200ms, timeout: 1s, fall: 3, rise: 2}
+    timeouts: {connect: 30s, read: 800ms, total: 60s}
 routes:
   - {id: all, uri: "lb://two", predicates: ["Path=/**"]}
 """
@@ -27,33 +27,34 @@ def state(weir, port):
 def test_sigkill_of_an_endpoint_under_load_costs_no_get_an_error(start, bench_origin):
     a, b = bench_origin(), bench_origin()
     weir = start(Weir, TWO, a=a.port, b=b.port)
-    load = start(Load, weir.port, ["--connections", 32, "--rate", 2000, "--seconds", 5])
+    load = start(Load, weir.port, ["--connections", 32, "--rate", 500, "--seconds", 300])
     until(lambda: weir.metric_sum("weir_requests_total") > 1000, what="load runs")
     a.signal(signal.SIGKILL)
-    until(lambda: state(weir, a.port) in ("unhealthy", "ejected"), 5, "endpoint is noticed dead")
-    r = load.result()
-    assert r["failed"] == 0, r
-    assert r["ok"] == 10000
+    until(lambda: state(weir, a.port) in ("unhealthy", "ejected"), "endpoint is noticed dead")
+    seen = weir.metric_sum("weir_requests_total")
+    until(lambda: weir.metric_sum("weir_requests_total") > seen + 1000, "load goes on")
+    r = load.finish()
+    assert r["failed"] == 0 and r["ok"] > 2000, r
 
 
 def test_sigstop_fails_at_most_what_is_in_flight_and_traffic_returns(start, bench_origin):
     a, b = bench_origin(), bench_origin()
     weir = start(Weir, TWO, a=a.port, b=b.port)
-    load = start(Load, weir.port, ["--connections", 32, "--rate", 1000, "--seconds", 8])
+    load = start(Load, weir.port, ["--connections", 32, "--rate", 500, "--seconds", 300])
     until(lambda: weir.metric_sum("weir_requests_total") > 500, what="load runs")
     a.signal(signal.SIGSTOP)
-    until(lambda: state(weir, a.port) in ("unhealthy", "ejected"), 5, "endpoint is noticed hanging")
+    until(lambda: state(weir, a.port) in ("unhealthy", "ejected"), "endpoint is noticed hanging")
     stopped_at = weir.endpoint(a.port)["requests_total"]
     a.signal(signal.SIGCONT)
-    until(lambda: state(weir, a.port) == "healthy", 10, "endpoint is healthy again")
-    until(lambda: weir.endpoint(a.port)["requests_total"] > stopped_at + 50, 10, "traffic returns")
-    r = load.result()
+    until(lambda: state(weir, a.port) == "healthy", "endpoint is healthy again")
+    until(lambda: weir.endpoint(a.port)["requests_total"] > stopped_at + 50, "traffic returns")
+    r = load.finish()
     assert r["failed"] <= 32, r
 
 
 def test_an_endpoint_that_refuses_is_retried_elsewhere(start, bench_origin):
     b = bench_origin()
-    weir = start(Weir, TWO.replace("health: {path: /health, interval: 200ms, timeout: 200ms, "
+    weir = start(Weir, TWO.replace("health: {path: /health, interval: 200ms, timeout: 1s, "
                                    "fall: 3, rise: 2}", "health: off"), a=free_port(), b=b.port)
     for _ in range(20):
         r = get(weir.port)
@@ -74,7 +75,7 @@ def test_a_post_is_not_sent_twice(start):
         return None
 
     a, b = start(Origin, die_after_reading), start(Origin, die_after_reading)
-    weir = start(Weir, TWO.replace("health: {path: /health, interval: 200ms, timeout: 200ms, "
+    weir = start(Weir, TWO.replace("health: {path: /health, interval: 200ms, timeout: 1s, "
                                    "fall: 3, rise: 2}", "health: off"), a=a.port, b=b.port)
     from weirlib import request_once
     r = request_once(weir.port, b"POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n100")
@@ -98,7 +99,7 @@ def test_a_hanging_origin_is_a_504_with_cause_within_its_deadline(through):
     release = threading.Event()
 
     def hang(request, c):
-        release.wait(20)
+        release.wait(PATIENCE_S)
         return None
 
     weir, _ = through(hang, config="""
@@ -109,7 +110,7 @@ upstreams:
   - id: one
     endpoints: ["127.0.0.1:{origin}"]
     health: off
-    timeouts: {connect: 100ms, read: 300ms, total: 1s}
+    timeouts: {connect: 30s, read: 300ms, total: 60s}
     retry: {attempts: 1}
 routes:
   - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
@@ -167,7 +168,7 @@ http {{ access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp
     class Nginx(Process):
         def __init__(self, folder):
             super().__init__(["nginx", "-c", str(conf), "-p", str(tmp_path)], folder, "nginx")
-            until(lambda: accepts(port), 5, "nginx listens")
+            until(lambda: accepts(port), "nginx listens")
 
     start(Nginx)
     weir = start(Weir, """
@@ -178,8 +179,8 @@ upstreams: [{id: n, endpoints: ["127.0.0.1:{o}"], health: off}]
 routes: [{id: all, uri: "lb://n", predicates: ["Path=/**"]}]
 """, o=port)
     out = subprocess.run(["wrk", "-t1", "-c32", "-d2s", f"http://127.0.0.1:{weir.port}/f"],
-                         capture_output=True, text=True, timeout=30, check=True).stdout
+                         capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
     assert "Non-2xx" not in out and "Socket errors" not in out, out
     curl = subprocess.run(["curl", "-sS", "-i", f"http://127.0.0.1:{weir.port}/f"],
-                          capture_output=True, timeout=10, check=True).stdout
+                          capture_output=True, timeout=PATIENCE_S, check=True).stdout
     assert curl.startswith(b"HTTP/1.1 200") and curl.endswith(b"n" * 5000)

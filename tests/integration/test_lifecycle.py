@@ -5,7 +5,8 @@ import signal
 import subprocess
 import threading
 
-from weirlib import BUILD, Load, Origin, Raw, WEIR, Weir, answer, free_port, get, until
+from weirlib import (PATIENCE_S, Load, Origin, Raw, WEIR, Weir, answer, free_port, get,
+                     until)
 
 HERE = os.path.dirname(__file__)
 TREE = os.path.join(HERE, "../..")
@@ -15,13 +16,13 @@ workers: 1
 listeners: [{address: "127.0.0.1:{port}"}]
 admin: {address: "127.0.0.1:{admin}"}
 log: {access: {folder}/access.log}
-upstreams: [{id: o, endpoints: ["127.0.0.1:{origin}"], health: off, timeouts: {read: 5s, total: 10s}}]
+upstreams: [{id: o, endpoints: ["127.0.0.1:{origin}"], health: off, timeouts: {connect: 30s, read: 120s, total: 120s}}]
 routes: [{id: all, uri: "lb://o", predicates: ["Path=/**"]}]
 """
 
 
 def weir(*args):
-    return subprocess.run([WEIR, *args], capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run([WEIR, *args], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_check_reports_ten_mistakes_at_once_with_line_and_column():
@@ -69,20 +70,20 @@ def test_sigterm_lets_requests_in_flight_finish(start, tmp_path):
 
     def slow(request, c):
         entered.set()
-        release.wait(10)
+        release.wait(PATIENCE_S)
         return answer(200, b"finished")
 
     origin = start(Origin, slow)
     w = start(Weir, CONFIG, origin=origin.port, folder=str(tmp_path))
     busy, idle = Raw(w.port), Raw(w.port)
     busy.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE_S)
     w.signal(signal.SIGTERM)
     assert idle.closed(), "idle connections are closed at once"
     release.set()
     r = busy.response()
     assert r.status == 200 and r.body == b"finished" and r.get("Connection") == "close"
-    assert w.wait(10) == 0
+    assert w.wait() == 0
 
 
 def test_a_second_signal_stops_at_once(start, tmp_path):
@@ -90,16 +91,16 @@ def test_a_second_signal_stops_at_once(start, tmp_path):
 
     def hang(request, c):
         entered.set()
-        release.wait(20)
+        release.wait(PATIENCE_S)
 
     w = start(Weir, CONFIG, origin=start(Origin, hang).port, folder=str(tmp_path))
     c = Raw(w.port)
     c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE_S)
     w.signal(signal.SIGINT)
-    until(lambda: "stop" in w.errors().lower(), 5, "the first signal is acknowledged")
+    until(lambda: "stop" in w.errors().lower(), "the first signal is acknowledged")
     w.signal(signal.SIGINT)
-    w.wait(3)
+    w.wait()
     release.set()
 
 
@@ -117,21 +118,21 @@ def test_sighup_reloads_without_closing_connections_and_keeps_the_old_on_errors(
     w.ports["origin"] = b.port
     w.write_config(CONFIG)
     w.signal(signal.SIGHUP)
-    until(lambda: ask() == b"b", 5, "the new upstream answers on the old connection")
+    until(lambda: ask() == b"b", "the new upstream answers on the old connection")
     w.write_config(CONFIG.replace("lb://o", "lb://nowhere"))
     w.signal(signal.SIGHUP)
-    until(lambda: "nowhere" in w.errors(), 5, "the mistake is reported")
+    until(lambda: "nowhere" in w.errors(), "the mistake is reported")
     assert ask() == b"b"
 
 
 def test_reloads_under_load_break_no_request(start, bench_origin, tmp_path):
     w = start(Weir, CONFIG, origin=bench_origin().port, folder=str(tmp_path))
-    load = start(Load, w.port, ["--connections", 32, "--rate", 2000, "--seconds", 4])
+    load = start(Load, w.port, ["--connections", 32, "--rate", 2000, "--seconds", 300])
     for i in range(40):
         w.write_config(CONFIG.replace("id: all", f"id: all{i}"))
         w.signal(signal.SIGHUP)
-        until(lambda i=i: f"all{i}" in w.admin_get("/api/routes")[1], 5, "generation is live")
-    r = load.result()
+        until(lambda i=i: f"all{i}" in w.admin_get("/api/routes")[1], "generation is live")
+    r = load.finish()
     assert r["failed"] == 0 and r["opened"] == 32, r
 
 
@@ -142,7 +143,7 @@ def test_access_log_is_json_with_the_cause(start, tmp_path):
     assert get(w.port, "/fine").status == 200
     assert get(w.port, "/../bad").status == 400
     path = tmp_path / "access.log"
-    until(lambda: path.exists() and path.read_text().count("\n") >= 3, 5, "lines are written")
+    until(lambda: path.exists() and path.read_text().count("\n") >= 3, "lines are written")
     records = [json.loads(line) for line in path.read_text().splitlines()]
     fine = next(r for r in records if r.get("path") == "/fine")
     assert fine["status"] == 200 and fine["route"] == "all" and fine["upstream"] == "o"
@@ -169,13 +170,14 @@ def test_admin_answers_what_it_promises(start, tmp_path):
 def test_sigquit_names_every_coroutine(start, tmp_path):
     w = start(Weir, CONFIG, origin=free_port(), folder=str(tmp_path))
     w.signal(signal.SIGQUIT)
-    until(lambda: "accept" in w.errors(), 5, "the dump names the accepting coroutine")
+    until(lambda: "accept" in w.errors(), "the dump names the accepting coroutine")
     assert w.child.poll() is None
 
 
 def test_demo_tells_its_story_and_ends_by_itself():
-    r = subprocess.run([WEIR, "demo", "--seconds", "8", "--plain", "--port", str(free_port())],
-                       capture_output=True, text=True, timeout=60, check=False)
+    r = subprocess.run([WEIR, "demo", "--seconds", "8", "--plain", "--port", str(free_port()),
+                        "--admin-port", str(free_port())],
+                       capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False)
     assert r.returncode == 0, r.stdout + r.stderr
     for word in ("orders", "users", "inventory", "unhealthy", "retries"):
         assert word in r.stdout, (word, r.stdout)

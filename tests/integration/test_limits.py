@@ -1,4 +1,6 @@
 """Bounds: memory with big bodies and slow readers, idle connections, slow clients, idle CPU."""
+import contextlib
+import os
 import resource
 import socket
 import threading
@@ -17,7 +19,7 @@ upstreams:
   - id: one
     endpoints: ["127.0.0.1:{origin}"]
     health: off
-    timeouts: {connect: 500ms, read: 20s, total: 60s}
+    timeouts: {connect: 30s, read: 120s, total: 600s}
 routes:
   - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
 """
@@ -49,7 +51,7 @@ def test_a_gibibyte_down_to_a_slow_reader_needs_less_than_2_mib(through):
 
     weir, _ = through(big, config=BIG)
     warm(weir)
-    c = Raw(weir.port, 60)
+    c = Raw(weir.port)
     received = [0]
 
     def read():
@@ -96,7 +98,7 @@ def test_a_gibibyte_up_to_a_slow_origin_needs_less_than_2_mib(through):
     status = []
 
     def send():
-        c = Raw(weir.port, 60)
+        c = Raw(weir.port)
         c.send(f"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: {GIB}\r\n\r\n".encode())
         for _ in range(GIB // len(BLOCK)):
             c.send(BLOCK)
@@ -121,12 +123,12 @@ upstreams:
   - id: o
     endpoints: ["127.0.0.1:{origin}"]
     health: off
-    timeouts: {connect: 5s, read: 20s, total: 30s}
+    timeouts: {connect: 60s, read: 60s, total: 120s}
     pool: {connections_max: 12000}
 routes: [{id: all, uri: "lb://o", predicates: ["Path=/**"]}]
 """, origin=origin.port)
     load = start(Load, weir.port, ["--connections", 10000, "--requests", 30000, "--window", 10000])
-    r = load.result(90)
+    r = load.result()
     assert r["failed"] == 0 and r["ok"] == 30000, r
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -172,11 +174,11 @@ def test_a_client_that_never_reads_holds_no_more_than_its_buffer_and_is_cut(thro
     before = weir.anonymous_bytes()
     clients = []
     for _ in range(20):
-        c = Raw(weir.port, 30)
+        c = Raw(weir.port)
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         c.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
         clients.append(c)
-    until(lambda: weir.metric_sum("weir_failures_total", cause="client_send_timeout") == 20, 20,
+    until(lambda: weir.metric_sum("weir_failures_total", cause="client_send_timeout") == 20,
           "all of them are cut")
     assert weir.anonymous_bytes() - before < 20 * 128 * 1024
 
@@ -190,7 +192,6 @@ def test_an_idle_gateway_makes_no_wake_ups(start, bench_origin):
 
     def switches():
         total = 0
-        import os
         for task in os.listdir(f"/proc/{weir.pid}/task"):
             with open(f"/proc/{weir.pid}/task/{task}/status", encoding="ascii") as f:
                 for line in f:
@@ -198,12 +199,13 @@ def test_an_idle_gateway_makes_no_wake_ups(start, bench_origin):
                         total += int(line.split()[1])
         return total
 
-    # Let what follows a burst (giving memory back) end, then listen for ten seconds.
-    steady = threading.Event()
-    until(lambda: (lambda a: (steady.wait(1.5), switches() == a)[1])(switches()), 15, "settles")
-    before = switches()
-    steady.wait(10)
-    assert switches() - before <= 2
+    def switches_in_five_seconds():
+        before = switches()
+        threading.Event().wait(5)
+        return switches() - before
+
+    # What follows a burst (giving memory back) ends some time; who polls is never still for so long.
+    until(lambda: switches_in_five_seconds() <= 1, "nothing wakes it")
 
 
 def test_an_upload_larger_than_the_limit_is_a_413(through):
@@ -227,11 +229,12 @@ def test_connections_beyond_the_limit_are_refused_not_queued_for_ever(start, ben
         c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert c.response().status == 200
     extra = Raw(weir.port)
-    extra.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        extra.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     r = extra.response()
     assert r is None or (r.status == 503 and r.get("X-Weir-Cause") == "connection_limit_reached")
     held.pop().close()
-    until(lambda: (lambda r: r is not None and r.status == 200)(get(weir.port)), 5, "room again")
+    until(lambda: (lambda r: r is not None and r.status == 200)(get(weir.port)), "room again")
 
 
 def test_file_descriptors_do_not_leak_over_broken_requests(through):
@@ -251,4 +254,4 @@ def test_file_descriptors_do_not_leak_over_broken_requests(through):
         c.close()
         if i == 20:
             baseline = weir.open_files()
-    until(lambda: weir.open_files() <= baseline + 5, 10, "sockets are closed")
+    until(lambda: weir.open_files() <= baseline + 5, "sockets are closed")

@@ -2,7 +2,7 @@
 import subprocess
 import threading
 
-from weirlib import LOAD, Origin, Weir, answer, free_port, get, until
+from weirlib import LOAD, PATIENCE_S, Origin, Weir, answer, free_port, get, until
 
 CONFIG = """
 workers: 1
@@ -12,16 +12,16 @@ upstreams:
   - id: one
     endpoints: ["127.0.0.1:{origin}"]
     health: off
-    timeouts: {connect: 200ms, read: 300ms, total: 2s}
+    timeouts: {connect: 30s, read: %s, total: 60s}
     %s
 routes:
   - {id: all, uri: "lb://one", predicates: ["Path=/**"], filters: [%s]}
 """
 
 
-def weir_before(start, handler, upstream="breaker: on", filters=""):
+def weir_before(start, handler, upstream="breaker: on", filters="", read="30s"):
     origin = start(Origin, handler)
-    return start(Weir, CONFIG % (upstream, filters), origin=origin.port), origin
+    return start(Weir, CONFIG % (read, upstream, filters), origin=origin.port), origin
 
 
 def opened(weir, port):
@@ -38,7 +38,7 @@ def expect_open(weir, port, reason):
     assert weir.metric_sum("weir_failures_total", cause="circuit_open") >= 1
     e = weir.endpoint(port)
     assert e["breaker"] == "open" and e["breaker_reason"] == reason, e
-    until(lambda: "breaker_open" in weir.errors() and reason in weir.errors(), 5, "log line")
+    until(lambda: "breaker_open" in weir.errors() and reason in weir.errors(), "log line")
 
 
 def test_an_origin_of_500s_is_left_alone_after_five(start):
@@ -51,7 +51,7 @@ def test_an_origin_of_500s_is_left_alone_after_five(start):
 
 def test_an_origin_that_hangs_is_a_504_and_then_left_alone(start):
     release = threading.Event()
-    weir, origin = weir_before(start, lambda q, c: release.wait(30) and None)
+    weir, origin = weir_before(start, lambda q, c: release.wait(PATIENCE_S) and None, read="300ms")
     r = get(weir.port)
     assert r.status == 504 and r.get("X-Weir-Cause") == "http_response_timeout", r.raw
     expect_open(weir, origin.port, "retry_exhausted")
@@ -67,7 +67,7 @@ def test_an_origin_that_drips_is_bounded_until_its_head(start):
             if release.wait(0.1):
                 break
 
-    weir, origin = weir_before(start, drip, "retry: {attempts: 1}")
+    weir, origin = weir_before(start, drip, "retry: {attempts: 1}", read="300ms")
     r = get(weir.port)
     assert r.status == 504 and r.get("X-Weir-Cause") == "http_response_timeout", r.raw
     release.set()
@@ -75,7 +75,7 @@ def test_an_origin_that_drips_is_bounded_until_its_head(start):
 
 def test_an_origin_that_refuses_is_a_502_and_then_left_alone(start):
     port = free_port()
-    weir = start(Weir, CONFIG % ("breaker: on", ""), origin=port)
+    weir = start(Weir, CONFIG % ("30s", "breaker: on", ""), origin=port)
     r = get(weir.port)
     assert r.status == 502 and r.get("X-Weir-Cause") == "connection_refused", r.raw
     expect_open(weir, port, "retry_exhausted")
@@ -106,9 +106,9 @@ def test_recovery_takes_one_probe(start):
         start, lambda q, c: answer(500 if broken.is_set() else 200, b""), "breaker: {open: 200ms}")
     for _ in range(5):
         get(weir.port)
-    until(lambda: opened(weir, origin.port), 5, "breaker opens")
+    until(lambda: opened(weir, origin.port), "breaker opens")
     broken.clear()
-    until(lambda: get(weir.port).status == 200, 10, "a probe passes")
+    until(lambda: get(weir.port).status == 200, "a probe passes")
     assert weir.endpoint(origin.port)["breaker"] == "closed"
     assert weir.metric_sum("weir_breaker_transitions_total", to="closed") == 1
 
@@ -120,7 +120,7 @@ def test_one_bad_request_cannot_take_all_endpoints_away(start):
     origins = [start(Origin, handler) for _ in range(3)]
     weir = start(Weir, CONFIG.replace('["127.0.0.1:{origin}"]', '["127.0.0.1:{a}", '
                                       '"127.0.0.1:{b}", "127.0.0.1:{c}"]') % (
-        "breaker: {min_calls: 1000}", ""),
+        "30s", "breaker: {min_calls: 1000}", ""),
         a=origins[0].port, b=origins[1].port, c=origins[2].port)
     for _ in range(60):
         assert get(weir.port, "/bad").status == 500
@@ -131,23 +131,23 @@ def test_new_numbers_hold_for_endpoints_that_stay(start):
     weir, origin = weir_before(start, lambda q, c: answer(500, b""))
     for _ in range(5):
         get(weir.port)
-    until(lambda: opened(weir, origin.port), 5, "breaker opens")
-    weir.write_config(CONFIG % ("breaker: {failures: 2}", ""))
+    until(lambda: opened(weir, origin.port), "breaker opens")
+    weir.write_config(CONFIG % ("30s", "breaker: {failures: 2}", ""))
     weir.signal(1)
-    until(lambda: weir.errors().count('"reloaded"') == 1, 10, "new generation")
+    until(lambda: weir.errors().count('"reloaded"') == 1, "new generation")
     assert opened(weir, origin.port)
-    weir.write_config(CONFIG % ("breaker: off", ""))
+    weir.write_config(CONFIG % ("30s", "breaker: off", ""))
     weir.signal(1)
-    until(lambda: weir.errors().count('"reloaded"') == 2, 10, "new generation")
+    until(lambda: weir.errors().count('"reloaded"') == 2, "new generation")
     assert get(weir.port).status == 500
 
 
 def amplification(start, bench_origin, upstream):
     """Requests at an origin of 500s, for each of the client's."""
     origin = start(Origin, lambda q, c: answer(500, b""))
-    weir = start(Weir, CONFIG % (upstream, '"Retry=3"'), origin=origin.port)
+    weir = start(Weir, CONFIG % ("30s", upstream, '"Retry=3"'), origin=origin.port)
     subprocess.run([LOAD, "--connections", "32", "--rate", "1000", "--seconds", "2",
-                    f"127.0.0.1:{weir.port}"], capture_output=True, check=False, timeout=60)
+                    f"127.0.0.1:{weir.port}"], capture_output=True, check=False, timeout=5 * PATIENCE_S)
     sent = weir.metric_sum("weir_requests_total")
     assert sent >= 1000
     return origin.count("GET") / sent

@@ -1,6 +1,8 @@
 """What the integration tests share: the gateway as a process, origins, raw sockets, waiting.
 
-Nothing here sleeps to wait for something: until() polls a condition with a deadline.
+Nothing here sleeps to wait for something: until() polls a condition with a deadline. That deadline,
+and every other upper bound, is PATIENCE_S: long enough for a machine ten times slower than usual and
+busy, and never a statement about how fast something is.
 """
 import contextlib
 import http.client
@@ -18,43 +20,51 @@ WEIR = os.path.join(BUILD, "src/cli/weir")
 ORIGIN = os.path.join(BUILD, "bench/origin")
 LOAD = os.path.join(BUILD, "bench/load")
 
+PATIENCE_S = 60
+
 _pause = threading.Event()
 
 
-def until(condition, seconds=10, what="condition"):
-    """Returns the first true value of condition(); fails after the deadline."""
-    deadline = time.monotonic() + seconds
+def until(condition, what="condition"):
+    """Returns the first true value of condition(); fails after PATIENCE_S. what: text, or what makes
+    it then."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {PATIENCE_S} s: {what() if callable(what) else what}")
         _pause.wait(0.01)
 
 
-_handed_out = set()
+_kept_ports = {}
 
 
 def free_port():
-    """A port nobody listens on now, below the ephemeral range, so that no client takes it."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
-        if port in _handed_out:
-            continue
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            _handed_out.add(port)
-            return port
-    raise AssertionError("no free port")
+    """A port of 127.0.0.1 that is the test's alone: a socket stays bound to it, which keeps the kernel
+    from giving it to anybody else, but not a server with SO_REUSEADDR from listening on it. While
+    nobody does, it refuses connections."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+    _kept_ports[port] = s
+    return port
+
+
+def kept_ports():
+    return set(_kept_ports)
+
+
+def give_back_ports(ports):
+    for port in ports:
+        _kept_ports.pop(port).close()
 
 
 def accepts(port):
     with socket.socket() as s:
-        s.settimeout(1)
+        s.settimeout(PATIENCE_S)
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -79,8 +89,8 @@ class Process:
         with open(self.err_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def wait(self, seconds=20):
-        return self.child.wait(seconds)
+    def wait(self):
+        return self.child.wait(PATIENCE_S)
 
     def stop(self):
         if self.child.poll() is None:
@@ -88,10 +98,10 @@ class Process:
                 os.kill(self.pid, signal.SIGCONT)
             self.child.terminate()
             try:
-                self.child.wait(5)
+                self.child.wait(5)  # draining may take longer; whether it ends is not asked here
             except subprocess.TimeoutExpired:
                 self.child.kill()
-                self.child.wait(5)
+                self.wait()
 
 
 class Weir(Process):
@@ -104,7 +114,7 @@ class Weir(Process):
         self.ports = ports
         self.write_config(config)
         super().__init__([WEIR, "run", "-c", self.config_path], folder_, name)
-        until(self.ready, 10, f"{name} ready: {self.errors()}")
+        until(self.ready, lambda: f"{name} ready: {self.errors()}")
 
     def write_config(self, config):
         text = config.replace("{port}", str(self.port)).replace("{admin}", str(self.admin))
@@ -122,7 +132,7 @@ class Weir(Process):
             return False
 
     def admin_get(self, path):
-        c = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
+        c = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=PATIENCE_S)
         try:
             c.request("GET", path)
             r = c.getresponse()
@@ -297,8 +307,8 @@ class Response:
 class Raw:
     """A client socket that sends bytes as they are and reads responses strictly."""
 
-    def __init__(self, port, timeout=10):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.buffered = b""
 
     def send(self, data):
@@ -332,9 +342,8 @@ class Raw:
                 return Response(head, body)
             body += data
 
-    def closed(self, seconds=10):
+    def closed(self):
         """True when the peer closes (or resets) without sending more."""
-        self.sock.settimeout(seconds)
         try:
             return self.sock.recv(1) == b""
         except ConnectionResetError:
@@ -344,10 +353,12 @@ class Raw:
         self.sock.close()
 
 
-def request_once(port, data, method="GET", timeout=10):
-    r = Raw(port, timeout)
+def request_once(port, data, method="GET"):
+    """The answer, which may come before all is sent; None when the connection ends without one."""
+    r = Raw(port)
     try:
-        r.send(data)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            r.send(data)
         return r.response(method)
     finally:
         r.close()
@@ -359,13 +370,18 @@ def get(port, path="/", host="test", fields=()):
 
 
 class Load(Process):
-    """bench/load in the background; result() waits for it and gives what it printed."""
+    """bench/load in the background; result() waits for it and gives what it printed, finish() has it
+    begin no more requests first."""
 
     def __init__(self, port, options, folder):
         super().__init__([LOAD, f"127.0.0.1:{port}", *map(str, options)], folder, f"load-{port}")
 
-    def result(self, seconds=60):
-        self.wait(seconds)
+    def finish(self):
+        self.signal(signal.SIGINT)
+        return self.result()
+
+    def result(self):
+        self.child.wait(5 * PATIENCE_S)
         lines = [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
         assert lines, self.errors()
         return lines[-1]
