@@ -30,8 +30,18 @@ run: $(BUILD)/build.ninja ## build and run the gateway with the embedded demo
 
 .PHONY: test
 test: ## unit, simulation and integration tests
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
+
+.PHONY: unit
+unit: ## unit and simulation tests, short explorations, examples
 	@tools/deps.sh build test
-	@tools/test.sh $(BUILD)
+	@tools/test.sh unit $(BUILD)
+
+.PHONY: integration
+integration: ## tests of the running gateway, with real processes
+	@tools/deps.sh build test
+	@tools/test.sh integration $(BUILD)
 
 .PHONY: sim
 sim: $(BUILD)/build.ninja ## the simulated gateway under SEEDS=1000 seeds
@@ -106,12 +116,17 @@ format: ## apply .clang-format to every file
 .PHONY: asan
 asan: ## unit and simulation tests under address and undefined-behaviour sanitizers
 	@tools/deps.sh build test
-	@tools/sanitize.sh address
+	@tools/variant.sh asan
 
 .PHONY: tsan
 tsan: ## unit tests under the thread sanitizer
 	@tools/deps.sh build test
-	@tools/sanitize.sh thread
+	@tools/variant.sh tsan
+
+.PHONY: clang
+clang: ## unit tests, compiled by clang
+	@tools/deps.sh build test fuzz
+	@tools/variant.sh clang
 
 .PHONY: cross
 cross: ## base, world and runtime for aarch64, unit tests under qemu-user

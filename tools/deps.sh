@@ -14,6 +14,8 @@ for group in "$@"; do
     done
 done
 [ -n "$missing" ] || exit 0
+# One at a time, as apt would refuse a second; who waited looks again.
+[ -n "${WEIR_DEPS_LOCKED:-}" ] || WEIR_DEPS_LOCKED=1 exec flock tools/packages.txt tools/deps.sh "$@"
 
 sudo=
 if [ "$(id -u)" != 0 ]; then

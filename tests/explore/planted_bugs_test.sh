@@ -62,7 +62,8 @@ find_and_replay() { # bug, exe, strategy
 }
 
 meson_setup() { # bug
-    quietly "$build/setup.log" meson setup "$build/$1" "$source_dir" -Dsubset=true -Dplanted_bug="$1"
+    quietly "$build/setup.log" meson setup "$build/$1" "$source_dir" -Dsubset=true -Ddebug=false \
+        -Dplanted_bug="$1"
 }
 
 failed=0

@@ -10,7 +10,7 @@ bug=${2:-response_mixup}
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 
-meson setup "$build" "$source_dir" -Dplanted_bug="$bug" >"$build.log" 2>&1 ||
+meson setup "$build" "$source_dir" -Ddebug=false -Dplanted_bug="$bug" >"$build.log" 2>&1 ||
     { cat "$build.log"; rm -f "$build.log"; exit 1; }
 rm -f "$build.log"
 ninja -C "$build" tests/sim/weir_sim >"$build/ninja.log" 2>&1 ||
