@@ -350,6 +350,7 @@ struct config {
         int64_t body_ns;     /* silence while sending a body: 30 s */
         int64_t send_ns;     /* not taking what we send: 30 s */
         int64_t shutdown_ns; /* graceful stop: 30 s */
+        bool half_close;     /* the end of what a client sends is not the client's end */
     } client;
 
     struct {

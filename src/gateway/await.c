@@ -3,6 +3,7 @@
 #include "gateway/attempt.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "runtime/here.h"
 
 /* Interim responses (1xx) before the final one; beyond, somebody plays games. */
@@ -64,7 +65,7 @@ static int fail_broken(struct exchange *x, const struct h1_refusal *refusal)
     return fail(x, RETRY_BROKEN, cause);
 }
 
-/* Somebody cancelled the wait: the pump, because of the client, or a stop. */
+/* Somebody cancelled the wait: the pump, because of the client, the client itself, or a stop. */
 static int fail_cancelled(struct exchange *x)
 {
     if (pump_state(&x->pump) == PUMP_FAILED && x->pump.cause != CAUSE_NONE) {
@@ -72,7 +73,7 @@ static int fail_cancelled(struct exchange *x)
             x->detail = str_of(x->pump.detail);
         return fail(x, RETRY_CLIENT, x->pump.cause);
     }
-    return fail(x, RETRY_CLIENT, CAUSE_STOPPING);
+    return fail(x, RETRY_CLIENT, client_cancel_cause(x));
 }
 
 static int fail_read(struct exchange *x, int rc, bool begun)

@@ -73,6 +73,20 @@ static void set_scope(struct conn *c, struct weir_scope *scope)
     spin_unlock(&shard->lock);
 }
 
+/* The client has hung up (leaving.h). Called by the thread that polls. */
+static void hung_up(struct poll_hangup *h)
+{
+    struct conn *c = container_of(h, struct conn, hangup);
+    struct conn_shard *shard = shard_of(c);
+
+    spin_lock(&shard->lock);
+    if (c->scope != NULL && atomic_load(&c->attended)) {
+        atomic_store_explicit(&c->left, true, memory_order_relaxed); /* the scope orders it */
+        weir_scope_cancel(c->scope);
+    }
+    spin_unlock(&shard->lock);
+}
+
 static void conn_event(void *arg, enum poll_watch_cause cause)
 {
     struct conn *c = arg;
@@ -105,7 +119,8 @@ void conn_start(struct gateway *g, struct listening *l, struct stream *s)
         atomic_fetch_sub_explicit(&g->connections, 1, memory_order_release);
         return;
     }
-    *c = (struct conn){.gateway = g, .listening = l, .stream = s};
+    *c = (struct conn){.gateway = g, .listening = l, .stream = s, .hangup.fn = hung_up};
+    stream_on_hangup(s, &c->hangup);
     c->shard = (uint8_t)(runtime_processor_index() % CONN_SHARDS);
     atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
     shard = shard_of(c);

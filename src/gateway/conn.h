@@ -4,6 +4,8 @@
 #ifndef WEIR_GATEWAY_CONN_H
 #define WEIR_GATEWAY_CONN_H
 
+#include <stdatomic.h>
+
 #include "base/list.h"
 #include "base/lock.h"
 #include "net/stream.h"
@@ -28,6 +30,11 @@ struct conn {
     bool reset;               /* ends with a reset: the client is to see a cut; likewise */
     uint8_t shard;
     bool cut; /* gateway_stop() ended it; under the shard's lock */
+
+    /* Clients that leave (leaving.h). attended: the coroutine waits for something that only this
+     * client wants; it alone writes. left: the client went then, and the scope is cancelled. */
+    atomic_bool attended, left;
+    struct poll_hangup hangup;
 };
 
 /* Takes over an accepted stream and waits for its first request. On failure the stream is closed.

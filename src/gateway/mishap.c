@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "gateway/respond.h"
 #include "runtime/symbol.h"
 
@@ -42,6 +43,7 @@ void exchange_panicked(struct exchange *x, const struct weir_panic_info *info)
     mishap_log(x, info);
     x->scope = NULL;
     x->close = true;
+    client_unattend(x);
     if (x->generation == NULL)
         return; /* no head had been read: there is nobody to tell */
     exchange_drop_upstream(x, false);

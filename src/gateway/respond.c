@@ -5,6 +5,7 @@
 #include "gateway/attempt.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "gateway/response_cache.h"
 #include "runtime/here.h"
 
@@ -40,7 +41,7 @@ int respond_send(struct exchange *x, struct str head, struct str piece, bool las
     if (rc == -ECANCELED)
         x->cause = pump_state(&x->pump) == PUMP_FAILED && x->pump.cause != CAUSE_NONE
                        ? x->pump.cause
-                       : CAUSE_STOPPING;
+                       : client_cancel_cause(x);
     else if (rc == -EMSGSIZE)
         x->cause = CAUSE_PROXY_INTERNAL_ERROR;
     else
@@ -93,8 +94,9 @@ static enum cause cause_of_body(struct exchange *x, int rc)
         x->detail = str_of(x->response_body.refusal.name);
         return CAUSE_HTTP_RESPONSE_TRANSFER_CODING;
     case -ECANCELED:
-        return pump_state(&x->pump) == PUMP_FAILED && x->pump.cause != CAUSE_NONE ? x->pump.cause
-                                                                                  : CAUSE_STOPPING;
+        return pump_state(&x->pump) == PUMP_FAILED && x->pump.cause != CAUSE_NONE
+                   ? x->pump.cause
+                   : client_cancel_cause(x);
     default:
         return CAUSE_HTTP_RESPONSE_INCOMPLETE;
     }

@@ -265,6 +265,11 @@ bool stream_hung_up(const struct stream *s)
     return poll_fd_hung_up(s->pf);
 }
 
+void stream_on_hangup(struct stream *s, struct poll_hangup *h)
+{
+    poll_fd_on_hangup(s->pf, h);
+}
+
 bool stream_quiet(struct stream *s)
 {
     char byte;

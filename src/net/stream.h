@@ -56,6 +56,10 @@ void stream_reset(struct stream *s);
  * false proves nothing. */
 bool stream_hung_up(const struct stream *s);
 
+/* Has h told when the peer closes, resets or shuts down its sending side: see poll_fd_on_hangup().
+ * By the owner, before the stream is used. */
+void stream_on_hangup(struct stream *s, struct poll_hangup *h);
+
 /* True when nothing has come that was not read: no byte, no end, no error. One system call, which
  * does not park. */
 bool stream_quiet(struct stream *s);

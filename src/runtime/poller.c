@@ -33,7 +33,9 @@ struct poll_fd {
     uint16_t processor;
     int sock;
 
-    struct poll_fd *next; /* free, retired or starved */
+    struct spinlock hangup_lock; /* held while it is told, so that it can be taken away */
+    struct poll_fd *next;        /* free, retired or starved */
+    _Atomic(struct poll_hangup *) hangup;
 };
 _Static_assert(sizeof(struct poll_fd) <= 128, "what an idle connection costs");
 
@@ -158,6 +160,11 @@ static void unregister(struct poll_fd *pf)
 {
     close_dir(pf, POLL_READ);
     close_dir(pf, POLL_WRITE);
+    if (atomic_load_explicit(&pf->hangup, memory_order_relaxed) != NULL) {
+        spin_lock(&pf->hangup_lock);
+        atomic_store_explicit(&pf->hangup, NULL, memory_order_relaxed);
+        spin_unlock(&pf->hangup_lock);
+    }
     timer_cancel(&pf->timer);
     world_poller_remove(rt.world, rt.ps[pf->processor]->poller, pf->sock);
 }
@@ -359,6 +366,26 @@ static void raise_dir(struct m *m, struct poll_fd *pf, enum poll_dir dir, uint64
     }
 }
 
+void poll_fd_on_hangup(struct poll_fd *pf, struct poll_hangup *h)
+{
+    atomic_store(&pf->hangup, h);
+}
+
+/* After PF_HUP has been set, and in one order with it: who cares from now on either is told or sees
+ * the flag. */
+static void tell_hangup(struct poll_fd *pf)
+{
+    struct poll_hangup *h;
+
+    if (atomic_load(&pf->hangup) == NULL)
+        return;
+    spin_lock(&pf->hangup_lock);
+    h = atomic_load_explicit(&pf->hangup, memory_order_relaxed);
+    if (h != NULL)
+        h->fn(h);
+    spin_unlock(&pf->hangup_lock);
+}
+
 void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
 {
     sanitize_receive(pf);
@@ -377,6 +404,7 @@ void poller_event(struct m *m, struct poll_fd *pf, uint32_t events)
         }
     } else if ((events & WORLD_READABLE) != 0) {
         raise_dir(m, pf, POLL_READ, PF_READY | PF_HUP);
+        tell_hangup(pf);
     }
     if ((events & WORLD_WRITABLE) != 0 && (atomic_load(&pf->word[POLL_WRITE]) & PF_READY) == 0)
         raise_dir(m, pf, POLL_WRITE, PF_READY); /* else it would change nothing: see there */

@@ -65,6 +65,18 @@ void poll_fd_clear(struct poll_fd *pf, enum poll_dir dir);
 /* True when the peer has hung up or reset (an event said so). */
 bool poll_fd_hung_up(const struct poll_fd *pf);
 
+/* Somebody who wants to be told that the peer has hung up, whatever the owner waits for then. fn is
+ * called by the thread that polls, perhaps several times, under a lock of the poll_fd: it must
+ * neither park nor close. Whoever begins to care looks at poll_fd_hung_up() afterwards: what came
+ * before is not told again. */
+struct poll_hangup {
+    void (*fn)(struct poll_hangup *h);
+};
+
+/* Once, by the owner, before anybody else knows the poll_fd. h is told until the poll_fd is closed
+ * or released, and not touched afterwards. */
+void poll_fd_on_hangup(struct poll_fd *pf, struct poll_hangup *h);
+
 /* What happened to a watched socket. */
 enum poll_watch_cause { POLL_WATCH_READY, POLL_WATCH_TIMEOUT, POLL_WATCH_CANCELLED };
 

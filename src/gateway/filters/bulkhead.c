@@ -6,6 +6,7 @@
 #include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "runtime/here.h"
 
 struct bulkhead {
@@ -82,22 +83,36 @@ static void leave(struct policy *p, struct exchange *x, int64_t since_ns)
 
 static int refuse(struct exchange *x, struct policy *p, enum weir_bulkhead_refusal why)
 {
-    metric_inc(p->refused);
     if (why == WEIR_BULKHEAD_CANCELLED)
-        return exchange_refuse(x, CAUSE_STOPPING, NULL);
+        return client_cancelled(x);
+    metric_inc(p->refused);
     return exchange_refuse(x, CAUSE_BULKHEAD_FULL, STR_FMT ": %s", STR_ARG(p->id),
                            weir_bulkhead_refusal_text(why));
+}
+
+/* 0: the request has a place. -ECONNRESET: its client has gone. */
+static int queue(struct exchange *x, struct bulkhead *b, enum weir_bulkhead_refusal *ret_why)
+{
+    int rc = -ECONNRESET;
+
+    if (client_attend(x))
+        rc = weir_bulkhead_enter(&b->places, exchange_priority(x), ret_why);
+    client_unattend(x);
+    return rc;
 }
 
 int bulkhead(struct exchange *x, const struct chain *next)
 {
     const struct filter_settings *s = chain_settings(next);
     enum weir_bulkhead_refusal why;
+    int rc = 0;
 
     if (policy_disabled(s->policy))
         return chain_next(next, x);
-    if (weir_bulkhead_enter(&bulkhead_of(s->policy)->places, exchange_priority(x), &why) < 0)
-        return refuse(x, s->policy, why);
+    if (!weir_bulkhead_try_enter(&bulkhead_of(s->policy)->places))
+        rc = queue(x, bulkhead_of(s->policy), &why);
+    if (rc < 0)
+        return rc == -ECONNRESET ? client_gone(x) : refuse(x, s->policy, why);
     exchange_hold(x, s->policy, leave, here_now_ns());
     return chain_next(next, x);
 }

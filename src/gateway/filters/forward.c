@@ -5,6 +5,7 @@
 #include "gateway/filters/filters.h"
 #include "gateway/forward_head.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "runtime/here.h"
 
 /* An idle connection, or a new one. A second attempt at the same endpoint wants a new one: what was
@@ -40,7 +41,7 @@ static int fail_connect(struct exchange *x, int rc)
     if (rc == -EAGAIN)
         return attempt_fail(x, RETRY_REFUSED_LOCALLY, CAUSE_CONNECTION_LIMIT_REACHED);
     if (rc == -ECANCELED)
-        return attempt_fail(x, RETRY_CLIENT, CAUSE_STOPPING);
+        return attempt_fail(x, RETRY_CLIENT, client_cancel_cause(x));
     if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOBUFS)
         return attempt_fail(x, RETRY_REFUSED_LOCALLY, CAUSE_RESOURCES_EXHAUSTED);
     return attempt_fail(x, RETRY_CONNECT, cause_of_connect_error(rc));
@@ -49,7 +50,7 @@ static int fail_connect(struct exchange *x, int rc)
 static int fail_send(struct exchange *x, int rc)
 {
     if (rc == -ECANCELED)
-        return attempt_fail(x, RETRY_CLIENT, CAUSE_STOPPING);
+        return attempt_fail(x, RETRY_CLIENT, client_cancel_cause(x));
     if (rc == -ETIMEDOUT)
         return attempt_fail(x, RETRY_TIMEOUT, CAUSE_CONNECTION_WRITE_TIMEOUT);
     return attempt_fail(x, RETRY_CLOSED, CAUSE_CONNECTION_TERMINATED);

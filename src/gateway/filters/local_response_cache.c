@@ -8,6 +8,7 @@
 #include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "gateway/response_cache.h"
 #include "runtime/here.h"
 
@@ -387,15 +388,16 @@ static int serve_through(struct exchange *x, const struct chain *next, struct as
     if (a->request.control.only_if_cached)
         return exchange_refuse(x, CAUSE_NOT_CACHED, NULL);
     if (x->request.method == HTTP_GET && !a->request.conditional) {
-        switch (cache_join(&use->store->cache, use->hash, use->key, wait_until(x), here_now_ns(),
-                           &use->flight)) {
-        case CACHE_STORED:
+        enum cache_turn turn = CACHE_ALONE;
+
+        if (client_attend(x))
+            turn = cache_join(&use->store->cache, use->hash, use->key, wait_until(x), here_now_ns(),
+                              &use->flight);
+        client_unattend(x);
+        if (turn == CACHE_STORED) {
             a->joined = true;
             if (look_up(x, a))
                 return 0;
-            break;
-        default:
-            break;
         }
     }
     return ask(x, next, a);

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "gateway/request_key.h"
 #include "runtime/here.h"
 
@@ -159,6 +160,21 @@ static int refuse(struct exchange *x, const struct filter_settings *s, int64_t r
     return http_head_add(&x->response, STR("X-RateLimit-Replenish-Rate"), t->replenish_rate), 0;
 }
 
+/* Until the turn has come. Whoever does not stay gives it back. */
+static int wait_until(struct exchange *x, struct limiter *l, int64_t at_ns, int64_t now_ns)
+{
+    int rc = -ECONNRESET;
+
+    atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
+    if (client_attend(x))
+        rc = weir_sleep(at_ns - now_ns);
+    client_unattend(x);
+    atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
+    if (rc < 0)
+        weir_pacer_cancel(&l->pacer, at_ns);
+    return rc;
+}
+
 /* Waits for the request's turn. 0: it is; else it has been refused. */
 static int wait_in_line(struct exchange *x, const struct filter_settings *s)
 {
@@ -173,13 +189,11 @@ static int wait_in_line(struct exchange *x, const struct filter_settings *s)
     }
     if (at_ns <= now_ns)
         return 0;
-    atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
-    rc = weir_sleep(at_ns - now_ns);
-    atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
-    if (rc < 0) {
-        weir_pacer_cancel(&l->pacer, at_ns);
-        exchange_refuse(x, CAUSE_STOPPING, NULL);
-    }
+    rc = wait_until(x, l, at_ns, now_ns);
+    if (rc == -ECONNRESET)
+        client_gone(x);
+    else if (rc < 0)
+        client_cancelled(x);
     return rc;
 }
 

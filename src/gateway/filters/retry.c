@@ -7,6 +7,7 @@
 #include "gateway/deadline.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/leaving.h"
 #include "runtime/here.h"
 
 /* Of the attempt that failed. Where there is a pump, the head has been sent, and how much more is
@@ -224,7 +225,10 @@ static bool prepare_again(struct exchange *x, struct tries *t, struct retry_deci
     rc = back_off(x, d.backoff_ns);
     if (rc == 0)
         return deadline_pass_on(x);
-    exchange_refuse(x, rc == -ETIMEDOUT ? CAUSE_DEADLINE_EXCEEDED : CAUSE_STOPPING, NULL);
+    if (rc == -ETIMEDOUT)
+        exchange_refuse(x, CAUSE_DEADLINE_EXCEEDED, NULL);
+    else
+        client_cancelled(x);
     return false;
 }
 
@@ -286,8 +290,15 @@ int retry(struct exchange *x, const struct chain *next)
         x->deadline_ns = MIN(x->deadline_ns, x->limit_ns);
     if (!deadline_pass_on(x))
         return 0;
+    if (unlikely(!client_attend(x))) {
+        client_unattend(x);
+        return client_gone(x);
+    }
     rc = chain_next(next, x);
-    return likely(is_done(x, &t, rc)) ? rc : again(x, next);
+    if (unlikely(!is_done(x, &t, rc)))
+        rc = again(x, next);
+    client_unattend(x);
+    return rc;
 }
 
 int retry_make(const struct filter_maker *m, struct filter_settings *s, const char **ret_why)

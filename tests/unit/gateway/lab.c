@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 
+uint64_t lab_seed = 1;
+
 struct lab_main {
     lab_script *script;
     const char *routes, *more;
@@ -161,7 +163,7 @@ void lab_run_upstream(lab_script *script, const char *routes, const char *more,
 
     lab->upstream = upstream;
     log_setup(drop_line, NULL, NULL, LOG_ERROR, true);
-    lab->world = options.world = sim_new(1);
+    lab->world = options.world = sim_new(lab_seed);
     lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     ASSERT(addr_parse(STR("10.1.0.1:80"), &lab->gateway_addr) == 0);
     ASSERT(addr_parse(STR("10.0.0.1:8001"), &lab->origin_addr) == 0);

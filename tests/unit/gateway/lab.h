@@ -39,6 +39,8 @@ struct lab {
 
 typedef void lab_script(struct lab *lab);
 
+extern uint64_t lab_seed; /* of the worlds to come; 1 unless a test changes it */
+
 /* Runs the script as the client, with the configuration: routes and upstream "o" to the origin; the
  * parts are YAML, filters a list. NULL: the usual. */
 void lab_run(lab_script *script, const char *routes, const char *more);
