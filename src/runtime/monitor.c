@@ -98,11 +98,26 @@ static void look_at(struct p *p, int64_t now_ns)
 
 /* ---- seats ---- */
 
+/* In the ring of one that was replaced and has not come back: should all be stuck, no thief comes
+ * by. */
+static bool work_left_behind(void)
+{
+    unsigned count = atomic_load(&rt.p_count);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct p *p = rt.ps[i];
+
+        if (!runq_empty(&p->q) && !mandate_held_by(&p->home->mandate, p->place.processor))
+            return true;
+    }
+    return false;
+}
+
 static bool work_waits(struct p *home, struct p *holder, int64_t now_ns)
 {
     return !runq_empty(&holder->q) || !runq_empty(&home->q) ||
            atomic_load_explicit(&rt.global_len, memory_order_relaxed) > 0 ||
-           wheel_next_ns(home->wheel) <= now_ns;
+           wheel_next_ns(home->wheel) <= now_ns || work_left_behind();
 }
 
 static bool work_may_come(struct p *home)

@@ -40,7 +40,7 @@ static int call_later(void *arg)
     CHECK(b.rung_ns - start >= 3 * WEIR_MS);
     CHECK(!weir_timer_stop(&t));
 
-    weir_timer_call(&t, WEIR_S, ring, &b);
+    weir_timer_call(&t, 1000 * WEIR_S, ring, &b);
     CHECK(weir_timer_stop(&t));
     CHECK(!weir_timer_stop(&t));
 
@@ -60,6 +60,15 @@ static void timer_calls_when_it_is_time(void)
     run_on_all(call_later, NULL);
 }
 
+/* It fires on the thread that armed it, which may take its time. */
+static void fire_again(struct weir_timer *t)
+{
+    do {
+        weir_timer_reset(t, 0);
+        CHECK_EQ(weir_sleep(WEIR_MS), 0);
+    } while (weir_timer_stop(t));
+}
+
 static int send_later(void *arg)
 {
     struct weir_chan *c = weir_chan_new(sizeof(int64_t), 1);
@@ -72,15 +81,12 @@ static int send_later(void *arg)
     CHECK(!weir_timer_reset(&t, 0));
     CHECK_EQ(weir_chan_recv(c, &at), 1);
     weir_timer_send(&t, 0, c);
-    weir_sleep(WEIR_MS);
-    weir_timer_reset(&t, 0); /* the channel is full: dropped */
-    weir_sleep(WEIR_MS);
+    WAIT_UNTIL(weir_chan_len(c) == 1);
+    fire_again(&t); /* the channel is full: dropped */
     CHECK_EQ(weir_chan_recv(c, &at), 1);
     CHECK_EQ(weir_chan_try_recv(c, &x), -EAGAIN);
     weir_chan_close(c);
-    weir_timer_reset(&t, 0);
-    weir_sleep(WEIR_MS);
-    CHECK(!weir_timer_stop(&t));
+    fire_again(&t);
     weir_chan_free(c);
     return 0;
 }
@@ -166,7 +172,6 @@ static void toggle(void *arg)
 {
     atomic_int *fired = arg;
     int started = 0, stopped = 0;
-    int64_t patience = 0;
 
     for (int i = 0; i < LOOPS(500); i++) {
         struct weir_timer *t = calloc(1, sizeof(*t));
@@ -181,9 +186,7 @@ static void toggle(void *arg)
         stopped += weir_timer_stop(t);
         free(t); /* nobody touches it any more */
     }
-    while (*fired != started - stopped && patience++ < 1000)
-        weir_sleep(WEIR_MS);
-    CHECK_EQ(*fired, started - stopped);
+    WAIT_UNTIL(*fired == started - stopped);
 }
 
 static int toggle_together(void *arg)
@@ -213,15 +216,13 @@ static int stop_from_elsewhere(void *arg)
 {
     for (int i = 0; i < LOOPS(200); i++) {
         struct toggled x = {.stopped = 0};
-        int64_t patience = 0;
 
         weir_timer_call(&x.t, i % 10 * 20 * WEIR_US, count_fired, &x.fired);
         WEIR_SCOPE (s) {
             weir_sleep(i % 7 * 20 * WEIR_US);
             weir_scope_go(s, "stopper", stop_it, &x);
         }
-        while (x.fired + x.stopped != 1 && patience++ < 1000)
-            weir_sleep(WEIR_MS);
+        WAIT_UNTIL(x.fired + x.stopped > 0);
         CHECK_EQ(x.fired + x.stopped, 1);
     }
     return 0;

@@ -203,6 +203,34 @@ static inline int check_main(int argc, char **argv, const struct test *tests, si
         return check_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0]));                  \
     }
 
+/* Between two looks at what others bring about. */
+static inline void check_pause(void)
+{
+    enum { PAUSE_US = 100 };
+
+    if (weir_self_id() == 0) /* a thread of the test's own */
+        usleep(PAUSE_US);
+    else if (weir_sleep(PAUSE_US * INT64_C(1000)) < 0)
+        weir_yield(); /* its scope has ended */
+}
+
+/* Waits for what others bring about, however long that takes them; the limit only tells a machine
+ * that is slow from an event that does not come. */
+enum { CHECK_WAITS_SECONDS = 60 };
+
+#define WAIT_UNTIL(x)                                                                              \
+    do {                                                                                           \
+        int64_t check_end_ = weir_now() + CHECK_WAITS_SECONDS * INT64_C(1000000000);               \
+        while (!(x)) {                                                                             \
+            if (weir_now() > check_end_) {                                                         \
+                fprintf(stderr, "%s:%d: %s: WAIT_UNTIL(%s) in vain\n", __FILE__, __LINE__,         \
+                        __func__, #x);                                                             \
+                check_failed();                                                                    \
+            }                                                                                      \
+            check_pause();                                                                         \
+        }                                                                                          \
+    } while (0)
+
 /* Loops of many rounds divide their number by it. */
 #if defined(CHECK_SEEDS)
 #define SLOWER 200

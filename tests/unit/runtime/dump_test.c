@@ -10,8 +10,8 @@
 #include <weir/sync.h>
 
 #include "base/base.h"
-#include "check.h"
 #include "runtime/runtime.h"
+#include "settle.h"
 
 static char text[1 << 20];
 
@@ -36,27 +36,6 @@ static void check_has(const char *in, const char *part)
         fprintf(stderr, "no \"%s\" in:\n%s\n", part, in);
         abort();
     }
-}
-
-/* So many others wait at the channel, i.e. all of them but the caller. */
-static void until_parked(uint32_t count)
-{
-    struct runtime_stats s;
-
-    do {
-        weir_sleep(NS_PER_MS);
-        runtime_get_stats(&s);
-    } while (s.coroutines_parked < count);
-}
-
-static void until_gone(void)
-{
-    struct runtime_stats s;
-
-    do {
-        weir_sleep(NS_PER_MS);
-        runtime_get_stats(&s);
-    } while (s.coroutines_live > 1);
 }
 
 static void recv_one(void *arg)
@@ -94,7 +73,7 @@ static int three_stand(void *arg)
 
     for (int i = 0; i < 3; i++)
         CHECK_EQ(start_stander(c), 0);
-    until_parked(3);
+    settle();
     t = dump(0);
     CHECK(t == strstr(t, "4 coroutines: 3 waiting, 0 runnable, 1 running"));
     check_has(t, "3 coroutines 'stander': wait for channel receive 0x");
@@ -113,7 +92,7 @@ static int three_stand(void *arg)
                     "receive\",\"longest_ms\":");
     check_has(text, "\"function\":\"middle\"");
     weir_chan_close(c);
-    until_gone();
+    until_alone();
     weir_chan_free(c);
     return 0;
 }
@@ -133,12 +112,15 @@ struct pair {
     bool leave; /* the other one to whom it was taken from */
 };
 
+static struct weir_wait_group have_one;
+
 static void take_both(void *arg)
 {
     struct pair *pair = arg;
 
     weir_mutex_lock(pair->mine);
-    weir_sleep(20 * NS_PER_MS);
+    weir_wait_group_done(&have_one);
+    weir_wait_group_wait(&have_one);
     weir_mutex_lock(pair->other);
     if (!pair->leave)
         weir_mutex_unlock(pair->other);
@@ -168,15 +150,15 @@ static int crowd_and_cycle(void *arg)
     int64_t took_ns;
     const char *t;
 
+    weir_wait_group_add(&have_one, 2);
     for (int i = 0; i < CROWD; i++)
         CHECK_EQ(weir_go("crowd", wait_for_close, c), 0);
     weir_mutex_lock(&third_lock);
     CHECK_EQ(weir_go("for the third", wait_for_lock, &third_lock), 0);
     CHECK_EQ(weir_go("ab", take_both, &ab), 0);
     CHECK_EQ(weir_go("ba", take_both, &ba), 0);
-    until_parked(CROWD + 3);
-    weir_sleep(40 * NS_PER_MS);
-    until_parked(CROWD + 3);
+    weir_wait_group_wait(&have_one);
+    settle();
     took_ns = weir_now();
     t = dump(0);
     took_ns = weir_now() - took_ns;
@@ -193,14 +175,13 @@ static int crowd_and_cycle(void *arg)
     check_has(t + 1, "'for the third': waits for mutex 0x");
     check_has(t + 1, "(third_lock), held by coroutine ");
     fprintf(stderr, "%d coroutines: %lld us\n", CROWD, (long long)took_ns / 1000);
-    CHECK(took_ns < NS_PER_SEC * SLOWER);
     check_has(dump(WEIR_DUMP_JSON), "\"deadlocks\":[[{\"id\":");
     weir_mutex_unlock(&third_lock);
     ba.leave = true; /* takes from ab what ab will unlock */
     weir_mutex_unlock(&first_lock);
-    until_parked(CROWD);
+    settle();
     weir_chan_close(c);
-    until_gone();
+    until_alone();
     weir_chan_free(c);
     return 0;
 }
@@ -250,7 +231,7 @@ static int dump_a_lot(void *arg)
     }
     atomic_store(&over, true);
     weir_chan_close(c);
-    until_gone();
+    until_alone();
     weir_chan_free(c);
     return 0;
 }

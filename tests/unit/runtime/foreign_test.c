@@ -196,8 +196,7 @@ static int interrupt_blocking(void *arg)
     WEIR_SCOPE (s) {
         for (int i = 0; i < 64; i++)
             weir_scope_go(s, "blocker", blocker, &g);
-        while (atomic_load(&g.entered) < 64)
-            CHECK_EQ(weir_sleep(WEIR_MS), 0);
+        WAIT_UNTIL(atomic_load(&g.entered) == 64);
         WEIR_DEADLINE (weir_now() + 2 * WEIR_MS) { /* all threads taken: it can be taken back */
             CHECK_EQ(weir_blocking(pass_gate, &g), -ETIMEDOUT);
         }

@@ -1,6 +1,6 @@
 /* Futures: results, several waiters, promises, cancellation before and during, ends of scopes,
  * panics. */
-#include "check.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -75,7 +75,7 @@ static int promise_wakes_all(void *arg)
     weir_wait_group_add(&c.all, 100);
     for (int i = 0; i < 100; i++)
         CHECK_EQ(weir_go("waiter", wait_in_crowd, &c), 0);
-    weir_sleep(WEIR_MS);
+    settle();
     CHECK_EQ(weir_future_set(&c.promise, 3), 0);
     CHECK_EQ(weir_future_set(&c.promise, 4), -EALREADY);
     CHECK_EQ(weir_wait_group_wait(&c.all), 0);

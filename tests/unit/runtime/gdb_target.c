@@ -4,6 +4,8 @@
 #include <weir/chan.h>
 #include <weir/runtime.h>
 
+#include "settle.h"
+
 static void inner(struct weir_chan *c)
 {
     int got;
@@ -32,7 +34,7 @@ static int run(void *arg)
 
     weir_go("first", waiter, c);
     weir_go("second", waiter, c);
-    weir_sleep(20 * WEIR_MS);
+    settle();
     stop_here();
     return 0;
 }

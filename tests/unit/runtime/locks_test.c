@@ -5,23 +5,17 @@
 #include <weir/sync.h>
 
 #include "base/base.h"
-#include "check.h"
 #include "runtime/runtime.h"
+#include "settle.h"
 
 #define LOOPS(n) ((n) / SLOWER + 2)
-
-/* Gives others the time to get where they will wait. */
-static void settle(void)
-{
-    CHECK_EQ(weir_sleep(2 * WEIR_MS), 0);
-}
 
 /* ---- readers and writers ---- */
 
 struct shelf {
     struct weir_rwmutex m;
     long a, b; /* equal whenever nobody writes */
-    atomic_int readers, most_readers;
+    atomic_int readers, entered;
     atomic_bool writing;
     bool parks; /* inside, too */
 };
@@ -85,17 +79,15 @@ static void writers_exclude_everybody(void)
     run_on_all(use_shelf, &(bool){true});
 }
 
+enum { READERS = 5 };
+
 static void read_together(void *arg)
 {
     struct shelf *s = arg;
-    int now;
 
     weir_rwmutex_read_lock(&s->m);
-    now = atomic_fetch_add(&s->readers, 1) + 1;
-    if (now > s->most_readers)
-        s->most_readers = now;
-    settle();
-    atomic_fetch_sub(&s->readers, 1);
+    atomic_fetch_add(&s->entered, 1);
+    WAIT_UNTIL(s->entered == READERS); /* nobody leaves before */
     weir_rwmutex_read_unlock(&s->m);
 }
 
@@ -117,15 +109,15 @@ static int order_of_entry(void *arg)
         weir_scope_go(s, "writer", write_once, &shelf);
         settle();
         CHECK(!weir_rwmutex_try_read_lock(&shelf.m)); /* a writer waits */
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < READERS; i++)
             weir_scope_go(s, "reader", read_together, &shelf);
         settle();
-        CHECK_EQ(shelf.readers, 0);
+        CHECK_EQ(shelf.entered, 0);
         CHECK_EQ(shelf.b, 0);
         weir_rwmutex_read_unlock(&shelf.m); /* the writer, then all readers at once */
         weir_scope_go(s, "writer", write_once, &shelf);
     }
-    CHECK_EQ(shelf.most_readers, 5);
+    CHECK_EQ(shelf.entered, READERS);
     CHECK_EQ(shelf.b, 2);
     return 0;
 }

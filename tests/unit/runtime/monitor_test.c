@@ -193,7 +193,7 @@ static int64_t quantile(double q)
 {
     unsigned n = MIN(atomic_load(&sample_count), (unsigned)SAMPLES_MAX);
 
-    CHECK(n > 1000);
+    CHECK(n > 0);
     qsort(samples, n, sizeof(*samples), by_size);
     return samples[(unsigned)(q * (n - 1))];
 }
@@ -217,10 +217,14 @@ static void close_sockets(void)
     }
 }
 
-/* For so long. */
-static int probe_beside_hogs(void *arg)
+struct probing {
+    int64_t ns;
+    bool hogs;
+};
+
+static int probe(void *arg)
 {
-    intptr_t hog_ns = (intptr_t)arg;
+    const struct probing *p = arg;
 
     ping = weir_chan_new(sizeof(int), 0);
     pong = weir_chan_new(sizeof(int), 0);
@@ -236,9 +240,12 @@ static int probe_beside_hogs(void *arg)
             CHECK_EQ(weir_scope_go(s, "socket echo", socket_echo, (void *)i), 0);
             CHECK_EQ(weir_scope_go(s, "socket", socket_probe, (void *)i), 0);
         }
-        CHECK_EQ(weir_scope_go(s, "the one that sleeps", sleeping_hog, (void *)hog_ns), 0);
-        CHECK_EQ(weir_scope_go(s, "the one that spins", spinning_hog, NULL), 0);
-        CHECK_EQ(weir_sleep(hog_ns), 0);
+        if (p->hogs) {
+            CHECK_EQ(weir_scope_go(s, "the one that sleeps", sleeping_hog, (void *)p->ns), 0);
+            CHECK_EQ(weir_scope_go(s, "the one that spins", spinning_hog, NULL), 0);
+        }
+        CHECK_EQ(weir_sleep(p->ns), 0);
+        WAIT_UNTIL(atomic_load(&sample_count) > 1000);
         atomic_store(&over, true);
     }
     close_sockets();
@@ -263,25 +270,35 @@ static bool both_are_named(void)
     return sleeper && (spinner || !spun_enough);
 }
 
-/* The machine may have been busy with something else, and a thread that spins have got too little
- * of it to be reported: the best of three counts. */
+/* 99.9 % of delays are at most so long. */
+static int64_t probe_delay(unsigned workers, int64_t ns, bool hogs)
+{
+    run_watched(workers, probe, &(struct probing){ns, hogs});
+    fprintf(stderr, "  workers %u%s: p50 %lld us, p99.9 %lld us, worst %lld us of %u\n", workers,
+            hogs ? ", with hogs" : "", (long long)quantile(0.5) / 1000,
+            (long long)quantile(0.999) / 1000, (long long)quantile(1) / 1000,
+            atomic_load(&sample_count));
+    return quantile(0.999);
+}
+
+/* The machine may be busy with something else: what it delays without any hog is not held against
+ * us, least of all with its processors now shared with one that spins. And a thread that spins may
+ * have got too little of it to be reported, or the machine have become busy meanwhile: one attempt
+ * of some must do. */
 static void measure_delays(unsigned workers, int64_t hog_ns, int64_t limit_ns)
 {
-    int64_t delay_ns = INT64_MAX;
-    bool named = false;
+    bool named = false, quick = false;
 
-    for (int i = 0; i < 3 && (delay_ns > limit_ns || !named); i++) {
-        run_watched(workers, probe_beside_hogs, (void *)(intptr_t)hog_ns);
-        delay_ns = MIN(delay_ns, quantile(0.999));
-        named = named || both_are_named();
-        fprintf(stderr, "  workers %u: p50 %lld us, p99.9 %lld us, worst %lld us of %u\n", workers,
-                (long long)quantile(0.5) / 1000, (long long)quantile(0.999) / 1000,
-                (long long)quantile(1) / 1000, atomic_load(&sample_count));
+    for (int i = 0; i < 5 && !(named && quick); i++) {
+        int64_t usual_ns = probe_delay(workers, hog_ns / 4, false);
+
+        quick = probe_delay(workers, hog_ns, true) <= limit_ns + 3 * usual_ns || quick;
+        named = both_are_named() || named;
         if (getenv("SHOW_REPORTS") != NULL || !named)
             fputs(reports.text, stderr);
     }
     CHECK(named);
-    CHECK(delay_ns <= limit_ns);
+    CHECK(quick);
 }
 
 static void hogs_delay_nobody_and_are_named(void)
@@ -301,35 +318,40 @@ static void hogs_delay_nobody_and_are_named(void)
 
 /* ---- announced blocks ---- */
 
+enum { BLOCKS = 20 };
+
+static atomic_int blocked;
+
 static void announced(void *arg)
 {
+    int64_t end = weir_now() + CHECK_WAITS_SECONDS * WEIR_S;
+
     weir_block_enter();
-    sit_in_sleep(weir_now() + (int64_t)(intptr_t)arg);
+    atomic_fetch_add(&blocked, 1);
+    while (atomic_load(&blocked) < BLOCKS) { /* one by one they would wait for ever */
+        CHECK(weir_now() < end);
+        usleep(1000);
+    }
+    sit_in_sleep(weir_now() + 200 * WEIR_MS); /* longer than it takes to be reported */
     weir_block_exit();
     CHECK_EQ(weir_yield(), 0);
 }
 
 static int block_side_by_side(void *arg)
 {
-    int64_t begin = weir_now();
-
+    atomic_store(&blocked, 0);
     WEIR_SCOPE (s) {
-        for (int i = 0; i < 20; i++)
-            CHECK_EQ(weir_scope_go(s, "announced", announced, (void *)(intptr_t)(200 * WEIR_MS)),
-                     0);
+        for (int i = 0; i < BLOCKS; i++)
+            CHECK_EQ(weir_scope_go(s, "announced", announced, NULL), 0);
     }
-    *(int64_t *)arg = weir_now() - begin;
     return 0;
 }
 
 static void announced_blocks_run_side_by_side(void)
 {
     for (unsigned workers = 1; workers <= 2; workers++) {
-        int64_t took_ns;
-
-        run_watched(workers, block_side_by_side, &took_ns);
-        CHECK(took_ns >= 200 * WEIR_MS && took_ns < 2 * WEIR_S); /* one by one: four seconds */
-        CHECK(strstr(reports.text, "\"announced\"") == NULL);
+        run_watched(workers, block_side_by_side, NULL);
+        CHECK(strstr(reports.text, "sit_in_sleep") == NULL);
     }
 }
 
@@ -370,12 +392,19 @@ static void hog_now_and_then(void *arg)
     atomic_fetch_sub(&live_count, 1);
 }
 
+static bool all_are_home(void)
+{
+    for (unsigned i = 0; i < sched_workers(); i++) {
+        if (!mandate_held_by(&rt.homes[i]->mandate, rt.homes[i]->place.processor))
+            return false;
+    }
+    return true;
+}
+
 /* All of them end, and then the processors stand where they were: what one home's socket brings is
  * served at once, and no more threads run than there should. */
 static int hog_and_return(void *arg)
 {
-    int64_t begin;
-
     atomic_store(&live_count, 6);
     WEIR_SCOPE (s) {
         for (int i = 0; i < 6; i++)
@@ -383,12 +412,7 @@ static int hog_and_return(void *arg)
                      0);
     }
     CHECK_EQ(atomic_load(&live_count), 0);
-    for (begin = weir_now(); atomic_load(&rt.active) > sched_workers();) {
-        CHECK(weir_now() - begin < 5 * WEIR_S);
-        CHECK_EQ(weir_sleep(WEIR_MS), 0);
-    }
-    for (unsigned i = 0; i < sched_workers(); i++)
-        CHECK(mandate_held_by(&rt.homes[i]->mandate, rt.homes[i]->place.processor));
+    WAIT_UNTIL(atomic_load(&rt.active) <= sched_workers() && all_are_home());
     return 0;
 }
 
@@ -416,7 +440,7 @@ static int share_by_checkpoints(void *arg)
 
     CHECK_EQ(weir_go("other", set_flag, &ran), 0);
     for (begin = weir_now(); !atomic_load(&ran);) {
-        CHECK(weir_now() - begin < 5 * WEIR_S);
+        CHECK(weir_now() - begin < CHECK_WAITS_SECONDS * WEIR_S);
         CHECK(!weir_checkpoint());
     }
     return 0;
@@ -481,7 +505,6 @@ static int resize_under_load(void *arg)
 {
     static const unsigned sizes[] = {1, 4, 2, 8, 1, 1, 3, 0, 2};
     struct weir_chan *c = weir_chan_new(sizeof(int), 4);
-    int64_t begin;
 
     atomic_store(&over, false);
     open_sockets();
@@ -496,11 +519,7 @@ static int resize_under_load(void *arg)
             unsigned long long done = atomic_load(&work_done);
 
             CHECK_EQ(weir_set_workers(sizes[i % 9]), 0);
-            for (begin = weir_now();
-                 sched_workers() != weir_workers() || atomic_load(&work_done) < done + 100;) {
-                CHECK(weir_now() - begin < 10 * WEIR_S);
-                CHECK_EQ(weir_sleep(WEIR_MS), 0);
-            }
+            WAIT_UNTIL(sched_workers() == weir_workers() && atomic_load(&work_done) >= done + 100);
         }
         atomic_store(&over, true);
     }
@@ -579,9 +598,9 @@ static int live_randomly(void *arg)
             CHECK_EQ(weir_scope_go(s, "socket", socket_probe, (void *)i), 0);
         }
         CHECK_EQ(weir_sleep((int64_t)(intptr_t)arg), 0);
+        WAIT_UNTIL(atomic_load(&work_done) > 100);
         atomic_store(&over, true);
     }
-    CHECK(atomic_load(&work_done) > 100);
     close_sockets();
     weir_chan_free(ping);
     return 0;

@@ -358,13 +358,7 @@ static int check_many(void *arg)
     CHECK(reports.count >= each);
     CHECK_EQ(weir_stats(&stats), 0);
     CHECK_EQ(stats.panics, reports.count);
-    for (int i = 0; i < 1000; i++) {
-        runtime_get_stats(&s);
-        if (s.coroutines_live == 1)
-            break;
-        weir_sleep(WEIR_MS);
-    }
-    CHECK_EQ(s.coroutines_live, 1);
+    WAIT_UNTIL((runtime_get_stats(&s), s.coroutines_live == 1));
     return 0;
 }
 

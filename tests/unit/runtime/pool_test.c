@@ -53,8 +53,7 @@ static long pass_gate(void *arg)
 
 static void wait_inside(struct gate *g, int count)
 {
-    while (atomic_load(&g->inside) < count)
-        CHECK_EQ(weir_sleep(WEIR_MS / 10), 0);
+    WAIT_UNTIL(atomic_load(&g->inside) >= count);
 }
 
 static long count_up(void *arg)
@@ -169,8 +168,7 @@ static int back_pressure(void *arg)
         entries[i] = (struct entry){&log, i};
         CHECK_EQ(weir_go("submitter", submit_entry, &entries[i]), 0);
     }
-    while (stats_of(log.pool).submitters < 62)
-        weir_sleep(WEIR_MS / 10);
+    WAIT_UNTIL(stats_of(log.pool).submitters >= 62);
     CHECK_EQ(stats_of(log.pool).queued, 2);
     weir_chan_close(g.open);
     CHECK_EQ(weir_wait_group_wait(&log.submitted), 0);
@@ -204,8 +202,7 @@ static int closing(void *arg)
     CHECK_EQ(weir_pool_go(log.pool, count_up, &count), 0);
     weir_wait_group_add(&log.submitted, 1);
     CHECK_EQ(weir_go("late", submit_fails, &log), 0);
-    while (stats_of(log.pool).submitters < 1)
-        weir_sleep(WEIR_MS / 10);
+    WAIT_UNTIL(stats_of(log.pool).submitters >= 1);
     weir_pool_close(log.pool);
     weir_pool_close(log.pool);
     CHECK_EQ(weir_wait_group_wait(&log.submitted), 0);
@@ -341,8 +338,7 @@ static int cancels(void *arg)
 
     (void)arg;
     CHECK_EQ(weir_pool_submit(p, &(struct weir_job){.fn = wait_to_end, .future = &running}), 0);
-    while (stats_of(p).queued > 0)
-        weir_yield();
+    WAIT_UNTIL(stats_of(p).queued == 0);
     for (int i = 0; i < 8; i++) {
         struct weir_job job = {.fn = answer, .future = &waiting[i], .arg = &t};
 
@@ -379,13 +375,15 @@ static int call_cancels_its_job(void *arg)
 {
     struct weir_pool *p = new_pool(1, 8);
     long result = 0;
+    int64_t span_ns = 2 * WEIR_MS;
     int r = 0;
 
     (void)arg;
     do {
-        WEIR_DEADLINE (weir_now() + 2 * WEIR_MS) {
+        WEIR_DEADLINE (weir_now() + span_ns) {
             r = weir_pool_call(p, wait_to_end, NULL, &result);
         }
+        span_ns *= 2;
     } while (r == -ETIMEDOUT); /* the deadline came before the job began */
     CHECK_EQ(r, 0);
     CHECK_EQ(result, -ECANCELED);
@@ -442,8 +440,7 @@ static int resizes(void *arg)
     CHECK_EQ(weir_pool_resize(p, 1), 0); /* down: after the jobs in hand */
     for (int i = 0; i < 30; i++)
         weir_chan_send(g.open, &(char){0});
-    while (stats_of(p).busy > 1)
-        weir_sleep(WEIR_MS / 10);
+    WAIT_UNTIL(stats_of(p).busy <= 1);
     CHECK_EQ(atomic_load(&g.most), 20);
     weir_chan_close(g.open);
     weir_pool_free(p);

@@ -9,8 +9,8 @@
 #include <weir/sync.h>
 
 #include "base/base.h"
-#include "check.h"
 #include "runtime/runtime.h"
+#include "settle.h"
 
 static char text[1 << 20];
 static size_t text_len;
@@ -48,9 +48,12 @@ static void totals(const char *in, double *ret_ms, unsigned long long *ret_times
 
 static struct weir_mutex hot_lock;
 
+/* When all others wait for the lock, or for the end. (Yielding is no wait.) */
 static NOINLINE void hold_it(void)
 {
     weir_mutex_lock(&hot_lock);
+    while (!all_others_wait())
+        weir_yield();
     weir_sleep(5 * NS_PER_MS);
     weir_mutex_unlock(&hot_lock);
     __asm__ volatile(""); /* no tail call: it would take the frame away */
@@ -124,14 +127,12 @@ static void echo(void *arg)
 }
 
 /* Waits of a microsecond or so, at a rate: the sum is right on average. */
-static int sample(void *arg)
+static bool sampled_well(struct weir_chan *c[2])
 {
-    struct weir_chan *c[2] = {weir_chan_new(sizeof(int), 0), weir_chan_new(sizeof(int), 0)};
     unsigned long long all_times, some_times;
     double all_ms, some_ms;
     int ball = 1;
 
-    CHECK_EQ(weir_go("echo", echo, c), 0);
     for (int turn = 0; turn < 2; turn++) {
         CHECK_EQ(weir_profile_start(WEIR_PROFILE_BLOCK, turn == 0 ? 1 : 20000), 0);
         for (int i = 0; i < ROUNDS; i++) {
@@ -145,8 +146,20 @@ static int sample(void *arg)
     fprintf(stderr, "all: %.1f ms %llu, sampled: %.1f ms %llu\n", all_ms, all_times, some_ms,
             some_times);
     CHECK(all_times >= ROUNDS && all_times <= 2 * ROUNDS + 10);
-    CHECK(some_times > all_times / 10 && some_times < all_times * 10);
-    CHECK(some_ms > all_ms / 20 && some_ms < all_ms * 20);
+    return some_times > all_times / 10 && some_times < all_times * 10 && some_ms > all_ms / 20 &&
+           some_ms < all_ms * 20;
+}
+
+static int sample(void *arg)
+{
+    struct weir_chan *c[2] = {weir_chan_new(sizeof(int), 0), weir_chan_new(sizeof(int), 0)};
+    bool good = false;
+    int ball;
+
+    CHECK_EQ(weir_go("echo", echo, c), 0);
+    for (int attempt = 0; attempt < 10 && !good; attempt++)
+        good = sampled_well(c); /* unless the machine was busy in one of its turns only */
+    CHECK(good);
     weir_chan_close(c[0]);
     CHECK_EQ(weir_chan_recv(c[1], &ball), 0); /* echo has ended */
     weir_chan_free(c[0]);

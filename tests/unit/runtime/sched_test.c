@@ -9,8 +9,8 @@
 #include <weir/sync.h>
 
 #include "base/base.h"
-#include "check.h"
 #include "runtime/runtime.h"
+#include "settle.h"
 
 static int return_arg(void *arg)
 {
@@ -98,33 +98,44 @@ static void trees_of_scopes_join(void)
 
 static void turn(void *arg)
 {
-    int *turns = arg;
+    atomic_int *turns = arg;
 
     for (int i = 0; i < 1000; i++) {
-        ++*turns;
+        atomic_fetch_add(turns, 1);
         CHECK_EQ(weir_yield(), 0);
     }
 }
 
+/* 0, or 1 when somebody had more turns than others. */
 static int two_take_turns(void *arg)
 {
-    int a = 0, b = 0;
+    atomic_int a = 0, b = 0;
+    int unfair = 0;
 
     WEIR_SCOPE (s) {
         weir_scope_go(s, "a", turn, &a);
         weir_scope_go(s, "b", turn, &b);
         for (int i = 0; i < 100; i++) {
             CHECK_EQ(weir_yield(), 0);
-            CHECK(abs(a - b) <= 3 && abs(a - i) <= 4);
+            unfair |= abs(a - b) > 3 || abs(a - i) > 4;
         }
     }
     CHECK_EQ(a, 1000);
-    return 0;
+    CHECK_EQ(b, 1000);
+    return unfair;
 }
 
+/* A thread that the system keeps waiting is replaced, and the coroutine on it misses its turns; so
+ * a busy machine has several attempts. */
 static void yielding_is_fair_on_one_worker(void)
 {
-    run_on(1, two_take_turns, NULL);
+    struct weir_options o = {
+        .size = sizeof(o), .workers = 1, .coroutines_max = TEST_COROUTINES_MAX};
+    int unfair = 1;
+
+    for (int attempt = 0; attempt < 20 && unfair; attempt++)
+        unfair = weir_main(two_take_turns, NULL, &o);
+    CHECK_EQ(unfair, 0);
 }
 
 static void ping(void *arg)
@@ -234,26 +245,26 @@ static void coroutines_left_at_the_end_are_cancelled_and_joined(void)
     CHECK_EQ(ended, 100);
 }
 
+static void wait_for_close(void *arg)
+{
+    CHECK_EQ(weir_chan_recv(arg, &(char){0}), 0);
+}
+
 static int reach_limit(void *arg)
 {
-    struct weir_wait_group wg = {0};
+    struct weir_chan *c = weir_chan_new(1, 0);
     int started = 0, r;
 
-    for (;;) {
-        weir_wait_group_add(&wg, 1);
-        r = weir_go("one", count_down, &wg);
-        if (r < 0)
-            break;
+    while ((r = weir_go("one", wait_for_close, c)) == 0)
         started++;
-    }
-    weir_wait_group_done(&wg);
     CHECK_EQ(r, -EAGAIN);
     CHECK_EQ(started, 9); /* the first coroutine counts, too */
-    CHECK_EQ(weir_wait_group_wait(&wg), 0);
-    CHECK_EQ(weir_yield(), 0);
-    weir_wait_group_add(&wg, 1);
-    CHECK_EQ(weir_go("again", count_down, &wg), 0);
-    return weir_wait_group_wait(&wg);
+    weir_chan_close(c);
+    until_alone();
+    CHECK_EQ(weir_go("again", wait_for_close, c), 0);
+    until_alone();
+    weir_chan_free(c);
+    return 0;
 }
 
 static void limit_of_coroutines_is_an_error_and_then_over(void)
@@ -298,7 +309,7 @@ static void idle_runtime_does_not_wake_up(void)
 /* Does not park; ends when the other one has run, which takes long on a busy machine only. */
 static void hog_the_thread(void *arg)
 {
-    int64_t end = weir_now() + 5 * WEIR_S;
+    int64_t end = weir_now() + CHECK_WAITS_SECONDS * WEIR_S;
 
     while (!atomic_load((atomic_bool *)arg)) {
         CHECK(weir_now() < end);
@@ -365,7 +376,7 @@ static const struct test tests[] = {
     TEST(operations_that_never_park_let_others_run),
     TEST(sleeping_is_never_too_short),
     TEST(coroutines_left_at_the_end_are_cancelled_and_joined),
-    TEST_REAL(limit_of_coroutines_is_an_error_and_then_over, "must not be interrupted"),
+    TEST(limit_of_coroutines_is_an_error_and_then_over),
     TEST_REAL(idle_runtime_does_not_wake_up, "measures the kernel"),
     TEST_REAL(other_workers_take_what_a_hog_leaves, "two processors at a time"),
     TEST(coroutines_know_their_name),

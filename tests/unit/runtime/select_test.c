@@ -190,7 +190,7 @@ static void sell(void *arg)
     for (; value < end; value++) {
         int r;
 
-        cases[CHANNELS] = m->impatient ? WEIR_AFTER(value % 7 * 20 * WEIR_US) : WEIR_AFTER(WEIR_S);
+        cases[CHANNELS] = WEIR_AFTER(m->impatient ? value % 7 * 20 * WEIR_US : 3600 * WEIR_S);
         r = weir_select(cases, CHANNELS + 1);
         if (r == CHANNELS)
             continue; /* nobody wanted it in time */
@@ -214,7 +214,7 @@ static void buy(void *arg)
     for (int turn = 0; open > 0; turn++) {
         int r;
 
-        cases[CHANNELS] = m->impatient ? WEIR_AFTER(turn % 5 * 30 * WEIR_US) : WEIR_AFTER(WEIR_S);
+        cases[CHANNELS] = WEIR_AFTER(m->impatient ? turn % 5 * 30 * WEIR_US : 3600 * WEIR_S);
         value = -1;
         r = weir_select(cases, CHANNELS + 1);
         if (r == CHANNELS) {
