@@ -121,6 +121,7 @@ static const char *put_method(const struct argument *a, struct config_words *set
 {
     const char *problem = argument_check_method(s);
 
+    ASSERT(set->items != NULL);
     if (problem == NULL)
         set->items[set->count++] = reader_str(a->r, s);
     return problem;
