@@ -25,7 +25,8 @@ struct weir_rate {
  * burst + count * d / per_ns. Kept as one word, the theoretical arrival time of the generic cell
  * rate algorithm (ITU-T I.371), in sixteenths of a nanosecond. */
 struct weir_bucket {
-    uint64_t word_; /* arrival time << 2 | which of the rates holds */
+    uint64_t word_;     /* arrival time << 2 | which of the rates holds */
+    uint64_t apart_[7]; /* what all read is not in the cache line that all write */
     int64_t birth_ns_;
     struct {
         uint64_t step_;  /* between two events; 0: no limit or no refill */

@@ -11,6 +11,11 @@
 #define acquire_load(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define release_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
+static inline uint64_t fetch_add(uint64_t *word, uint64_t n)
+{
+    return __atomic_fetch_add(word, n, __ATOMIC_ACQ_REL);
+}
+
 /* Failing, it stores what it saw. */
 static inline bool cas(uint64_t *word, uint64_t *expected, uint64_t desired)
 {

@@ -13,6 +13,11 @@
 #define YEAR_NS  (INT64_C(365) * 24 * 3600 * NS_PER_SEC)
 #define STEP_MAX ((uint64_t)(100 * YEAR_NS / 365) * UNITS_PER_NS)
 
+/* Four hours: 8,000 threads that add at the same moment leave the word's 62 bits whole. */
+#define FAST_DEPTH_MAX (UINT64_C(1) << 48)
+
+enum { TAKE_BACK_TRIES = 16 };
+
 int bucket_compile(const struct weir_rate *rate, struct bucket_rate *ret)
 {
     unsigned __int128 period;
@@ -78,7 +83,7 @@ int bucket_advance(const struct bucket_rate *r, uint64_t word, uint64_t now, uin
 
     *ret_wait = UINT64_MAX;
     if (r->kind == NO_REFILL) { /* the word counts events */
-        if (n > r->depth - tat)
+        if (tat > r->depth || n > r->depth - tat)
             return -EAGAIN;
         *ret_word = (tat + n) << RATE_BITS | (word & RATE_MASK);
         *ret_wait = 0;
@@ -125,22 +130,30 @@ static int take(struct weir_bucket *b, uint32_t n, uint64_t ahead, uint64_t now,
 
 /* In a bucket in use the arrival time lies ahead, and taking is an addition, which two threads can
  * do at the same moment without one of them trying again. What turns out not to have been allowed
- * is taken back; meanwhile others may be refused, never admitted. False: decide with care. */
+ * is taken back, but only if the word is as the addition left it. Otherwise somebody may have been
+ * admitted meanwhile who took the excess for the arrival time, although the true one lay in the
+ * past: the bucket would then hold more than its depth. So it stays, as if taken: others may be
+ * refused for it, none is admitted. False: decide with care. */
 static bool take_fast(struct weir_bucket *b, uint32_t n, uint64_t now)
 {
-    uint64_t word = acquire_load(&b->word_), tat = word >> RATE_BITS, cost, old;
+    uint64_t word = acquire_load(&b->word_), tat = word >> RATE_BITS, cost, old, added;
     struct bucket_rate r = rate_of(b, word);
 
-    if (r.kind != LIMITED || tat < now || n > r.depth / r.step)
+    if (r.kind != LIMITED || r.depth > FAST_DEPTH_MAX || tat < now)
         return false;
-    cost = r.step * n;
-    if (tat - now + cost > r.depth)
+    if (__builtin_mul_overflow(r.step, n, &cost) || cost > r.depth || tat - now > r.depth - cost)
         return false;
-    old = __atomic_fetch_add(&b->word_, cost << RATE_BITS, __ATOMIC_ACQ_REL);
+    old = fetch_add(&b->word_, cost << RATE_BITS);
     tat = old >> RATE_BITS;
     if (likely(((old ^ word) & RATE_MASK) == 0 && tat >= now && tat - now + cost <= r.depth))
         return true;
-    __atomic_fetch_sub(&b->word_, cost << RATE_BITS, __ATOMIC_ACQ_REL);
+    added = old + (cost << RATE_BITS);
+    for (int i = 0; i < TAKE_BACK_TRIES; i++) {
+        word = added;
+        if (cas(&b->word_, &word, old))
+            break;
+        spin_pause(); /* others who take theirs back */
+    }
     return false;
 }
 
