@@ -253,5 +253,6 @@ void wait_for_client(void *arg)
 {
     struct waiting *w = arg;
 
+    atomic_store(&w->begun, true);
     w->result = listener_accept(w->lab->listener, &w->s);
 }

@@ -85,6 +85,7 @@ void lab_read_all(struct stream *s, char *out, size_t size);
 struct waiting {
     struct lab *lab;
     struct stream *s;
+    atomic_bool begun;
     int result;
 };
 

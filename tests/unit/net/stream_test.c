@@ -385,7 +385,9 @@ static void close_under_accept_body(struct lab *lab)
 
     WEIR_SCOPE (scope) {
         CHECK_EQ(weir_scope_go(scope, "accept", wait_for_client, &w), 0);
-        CHECK_EQ(weir_sleep(20 * WEIR_MS), 0);
+        while (!atomic_load(&w.begun))
+            CHECK_EQ(weir_sleep(WEIR_MS), 0);
+        CHECK_EQ(weir_sleep(20 * WEIR_MS), 0); /* and is parked, or our close would be too early */
         listener_close(lab->listener);
         lab->listener = NULL;
     }
