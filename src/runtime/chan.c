@@ -5,6 +5,8 @@
 
 #include "runtime/explore.h"
 
+enum { PAUSES_MIN = 32, PAUSES_MAX = 256 }; /* 1 us to 6 us, where a pause takes 25 ns */
+
 struct weir_chan *weir_chan_new(size_t elem_bytes, size_t cap)
 {
     size_t bytes;
@@ -29,16 +31,22 @@ void weir_chan_free(struct weir_chan *c)
     free(c);
 }
 
-/* The holder may have been taken off its processor by the system: let other coroutines run rather
- * than spin, and when there are none, other threads. */
+/* Somebody on another core is at it, and as a rule will be again in some twenty nanoseconds: each
+ * time the lock changes cores, its line, the ring and the queues of waiters go along, at ten times
+ * the cost of an operation. So the loser stays away, without a look at the line, for as long as the
+ * winner takes for a few dozen operations (Agarwal and Cherian, "Adaptive backoff synchronization
+ * techniques", 1989). A holder that is still not through then may have been taken off its processor
+ * by the system: let other coroutines run rather than spin, and when there are none, other threads.
+ */
 static NOINLINE void lock_slow(struct weir_chan *c, struct co *co)
 {
-    do {
-        for (int i = 0; i < 100; i++) {
-            if (spin_trylock(&c->lock))
-                return;
+    for (int pauses = PAUSES_MIN; pauses <= PAUSES_MAX; pauses *= 2) {
+        for (int i = 0; i < pauses; i++)
             spin_pause();
-        }
+        if (spin_trylock(&c->lock))
+            return;
+    }
+    do {
         park_yield(co);
         sched_yield();
     } while (!spin_trylock(&c->lock));
