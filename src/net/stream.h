@@ -21,12 +21,6 @@ int stream_dial(const struct addr *a, struct stream **ret) WEIR_PARKS;
  * made that would find nothing. */
 ssize_t stream_read(struct stream *s, void *data, size_t size) WEIR_PARKS;
 
-/* The same; says at the call that the peer was just asked and cannot have answered yet. */
-static inline ssize_t stream_read_later(struct stream *s, void *data, size_t size)
-{
-    return stream_read(s, data, size);
-}
-
 /* What is there now, without parking: -EAGAIN when nothing is. */
 ssize_t stream_try_read(struct stream *s, void *data, size_t size);
 

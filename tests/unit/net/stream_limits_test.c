@@ -27,7 +27,7 @@ static void ask(struct stream *s, int rounds)
         char buf[512];
 
         CHECK_EQ(stream_write(s, "request", 7), 0);
-        CHECK_EQ(stream_read_later(s, buf, sizeof(buf)), 8);
+        CHECK_EQ(stream_read(s, buf, sizeof(buf)), 8);
     }
 }
 
@@ -198,7 +198,7 @@ static void partition_body(struct lab *lab)
     at_ns = weir_now() + 70 * WEIR_MS;
     WEIR_DEADLINE (at_ns) {
         CHECK_EQ(stream_read(client, buf, sizeof(buf)), -ETIMEDOUT);
-        CHECK_EQ(stream_read_later(client, buf, sizeof(buf)), -ETIMEDOUT);
+        CHECK_EQ(stream_read(client, buf, sizeof(buf)), -ETIMEDOUT);
         CHECK_EQ(stream_write(client, "x", 1), -ETIMEDOUT);
     }
     CHECK(weir_now() >= at_ns && weir_now() < at_ns + WEIR_MS);

@@ -88,8 +88,7 @@ static void flow_in(void *arg)
     for (;;) {
         char piece[900];
         size_t size = 1 + rng_below(&f->rng, sizeof(piece));
-        ssize_t n = rng_below(&f->rng, 2) ? stream_read(f->s, piece, size)
-                                          : stream_read_later(f->s, piece, size);
+        ssize_t n = stream_read(f->s, piece, size);
 
         CHECK(n >= 0);
         if (n == 0)
@@ -167,7 +166,7 @@ static void reset_body(struct lab *lab)
     lab_pair(lab, &client, &server);
     CHECK(!stream_hung_up(client));
     stream_reset(server);
-    CHECK_EQ(stream_read_later(client, buf, sizeof(buf)), -ECONNRESET);
+    CHECK_EQ(stream_read(client, buf, sizeof(buf)), -ECONNRESET);
     CHECK(stream_hung_up(client));
     CHECK_EQ(stream_read(client, buf, sizeof(buf)), 0);
     CHECK_EQ(stream_write(client, "x", 1), -EPIPE);
@@ -220,7 +219,7 @@ static void last_bytes_body(struct lab *lab)
     if (rng_below(&lab->rng, 2))
         CHECK_EQ(weir_sleep(5 * WEIR_MS), 0); /* bytes and end in one report */
     lab_read_all(client, buf, 4);
-    CHECK_EQ(stream_read_later(client, buf, sizeof(buf)), 0);
+    CHECK_EQ(stream_read(client, buf, sizeof(buf)), 0);
     CHECK_EQ(stream_read(client, buf, sizeof(buf)), 0);
     stream_close(client);
 }
@@ -240,11 +239,11 @@ static void later_body(struct lab *lab)
     CHECK_EQ(stream_try_read(client, buf, 4), -EAGAIN);
     CHECK_EQ(stream_write(server, "abcdefgh", 8), 0);
     CHECK_EQ(weir_sleep(5 * WEIR_MS), 0);
-    CHECK_EQ(stream_read_later(client, buf, 4), 4);     /* the event came before */
-    CHECK_EQ(stream_read_later(client, buf + 4, 4), 4); /* a full read before: it tries */
+    CHECK_EQ(stream_read(client, buf, 4), 4);     /* the event came before */
+    CHECK_EQ(stream_read(client, buf + 4, 4), 4); /* a full read before: it tries */
     CHECK_EQ(memcmp(buf, "abcdefgh", 8), 0);
     CHECK_EQ(stream_write(server, "ij", 2), 0);
-    CHECK_EQ(stream_read_later(client, buf, 16), 2);
+    CHECK_EQ(stream_read(client, buf, 16), 2);
     CHECK_EQ(stream_write(server, "kl", 2), 0);
     CHECK_EQ(stream_read(client, buf, 16), 2);
     stream_close(client);
