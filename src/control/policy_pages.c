@@ -1,7 +1,7 @@
 /* Pages of policies: see policy_pages.h. */
 #include "control/policy_pages.h"
 
-#include "gateway/path.h"
+#include "http/escape.h"
 
 #define PAGE_BYTES_MAX (64 * MIB)
 #define ID_PREFIX      STR("/api/policies/")
@@ -55,7 +55,7 @@ int serve_policy_action(struct admin *a, struct http_call *call, void *arg)
     struct str path = call->request->path;
     struct str raw = str_n(path.ptr + ID_PREFIX.len, path.len - ID_PREFIX.len), id;
     char *text = arena_alloc(call->arena, raw.len + 1);
-    ssize_t len = text != NULL ? percent_decode(raw, false, text, raw.len) : -ENOMEM;
+    ssize_t len = text != NULL ? percent_decode(raw, false, text) : -ENOMEM;
     enum policy_action action;
 
     if (from_a_browser(call))

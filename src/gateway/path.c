@@ -1,6 +1,7 @@
 /* Canonical paths: see path.h. */
 #include "gateway/path.h"
 
+#include "http/escape.h"
 #include "http/h1_scan.h"
 
 enum {
@@ -51,26 +52,6 @@ static bool unreserved(unsigned char c)
            c == '.' || c == '_' || c == '~';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that the triplet at p (which ends at end) stands for, or -1. */
-static int triplet(const char *p, const char *end)
-{
-    int hi, lo;
-
-    if (end - p < 3)
-        return -1;
-    hi = hex_value(p[1]);
-    lo = hex_value(p[2]);
-    return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
-}
-
 static char *put_triplet(char *out, unsigned char c)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -99,7 +80,7 @@ static char *put_segment(char *out, struct str s)
             p++;
             break;
         case C_PERCENT:
-            v = triplet(p, end);
+            v = percent_triplet(p, end);
             if (v < 0 || v == 0)
                 return NULL;
             if (unreserved((unsigned char)v))
@@ -286,28 +267,4 @@ int path_canonical_segment(struct str raw, struct arena *a, struct str *ret)
         return -EINVAL;
     *ret = str_n(mem, (size_t)(end - mem));
     return 0;
-}
-
-ssize_t percent_decode(struct str s, bool plus, char *out, size_t cap)
-{
-    const char *p = s.ptr, *end = s.ptr + s.len;
-    size_t len = 0;
-
-    while (p < end) {
-        int v = (unsigned char)*p;
-
-        if (v == '%') {
-            v = triplet(p, end);
-            if (v < 0)
-                return -EINVAL;
-            p += 2;
-        } else if (v == '+' && plus) {
-            v = ' ';
-        }
-        if (len == cap)
-            return -E2BIG;
-        out[len++] = (char)v;
-        p++;
-    }
-    return (ssize_t)len;
 }

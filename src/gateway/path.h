@@ -38,8 +38,4 @@ static inline bool path_segment(struct str *rest, struct str *ret_segment)
     return true;
 }
 
-/* Decodes %XX (and, when plus is set, '+' to a space) into out, for comparing with text; at most
- * cap bytes. The length, or -EINVAL for a broken triplet, -E2BIG. */
-ssize_t percent_decode(struct str s, bool plus, char *out, size_t cap);
-
 #endif

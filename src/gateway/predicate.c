@@ -2,6 +2,7 @@
 #include "gateway/predicate.h"
 #include "gateway/expression.h"
 #include "gateway/path.h"
+#include "http/escape.h"
 
 int predicate_compile(const struct config_predicate *c, struct arena *a, struct predicate *ret,
                       const char **ret_message)
@@ -94,14 +95,14 @@ static bool parameter_holds(const struct config_predicate *c, struct str pair, s
 
     if (mem == NULL)
         return false;
-    len = percent_decode(str_n(pair.ptr, name_len), true, mem, pair.len);
+    len = percent_decode(str_n(pair.ptr, name_len), true, mem);
     if (len < 0 || !str_eq(str_n(mem, (size_t)len), c->name))
         return false;
     if (c->regex == NULL)
         return true;
-    len = eq < 0 ? 0
-                 : percent_decode(str_n(pair.ptr + name_len + 1, pair.len - name_len - 1), true,
-                                  mem, pair.len);
+    len = eq < 0
+              ? 0
+              : percent_decode(str_n(pair.ptr + name_len + 1, pair.len - name_len - 1), true, mem);
     return len >= 0 && value_holds(c, str_n(mem, (size_t)len), a);
 }
 

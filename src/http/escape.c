@@ -1,5 +1,7 @@
-/* Percent-encoding (RFC 3986 section 2.1). */
-#include "http/handler.h"
+/* Percent-encoding: see escape.h. */
+#include "http/escape.h"
+
+#include <errno.h>
 
 static int hex_value(char c)
 {
@@ -9,26 +11,34 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-ssize_t percent_decode(struct str in, bool plus, char *out)
+int percent_triplet(const char *p, const char *end)
 {
-    const char *p = in.ptr, *end = in.ptr + in.len;
-    char *at = out;
+    int high, low;
 
-    while (p != end) {
-        char c = *p++;
+    if (end - p < 3)
+        return -1;
+    high = hex_value(p[1]);
+    low = hex_value(p[2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+ssize_t percent_decode(struct str s, bool plus, char *out)
+{
+    const char *p = s.ptr, *end = s.ptr + s.len;
+    size_t len = 0;
+
+    for (; p < end; p++) {
+        int c = (unsigned char)*p;
 
         if (c == '%') {
-            int high = end - p >= 2 ? hex_value(p[0]) : -1;
-            int low = end - p >= 2 ? hex_value(p[1]) : -1;
-
-            if (high < 0 || low < 0 || high + low == 0)
+            c = percent_triplet(p, end);
+            if (c <= 0)
                 return -EINVAL;
-            c = (char)(high << 4 | low);
             p += 2;
         } else if (plus && c == '+') {
             c = ' ';
         }
-        *at++ = c;
+        out[len++] = (char)c;
     }
-    return at - out;
+    return (ssize_t)len;
 }

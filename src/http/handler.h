@@ -54,8 +54,4 @@ bool token_valid(struct str s);
 /* False also for the fields that say how a message is framed: those are not the caller's. */
 bool header_valid(struct str name, struct str value);
 
-/* Decodes %XX into out, which has room for in.len bytes; plus: '+' is a blank. The length, or
- * -EINVAL: a broken escape, or one of NUL. */
-ssize_t percent_decode(struct str in, bool plus, char *out);
-
 #endif

@@ -1,5 +1,6 @@
 /* <weir/http.h>: what a handler sees of a request. Text is terminated where it lies, or copied to
  * the arena of the call where it has to change. */
+#include "http/escape.h"
 #include "http/handler.h"
 
 const char *request_text(struct str s)

@@ -158,19 +158,6 @@ static void what_is_not_canonical_is_seen_in_every_place(void **state)
     }
 }
 
-static void percent_decoding_is_strict_and_bounded(void **state)
-{
-    char out[8];
-
-    assert_int_equal(percent_decode(STR("a%20b+c"), true, out, sizeof(out)), 5);
-    assert_memory_equal(out, "a b c", 5);
-    assert_int_equal(percent_decode(STR("a+b"), false, out, sizeof(out)), 3);
-    assert_memory_equal(out, "a+b", 3);
-    assert_int_equal(percent_decode(STR("%g0"), false, out, sizeof(out)), -EINVAL);
-    assert_int_equal(percent_decode(STR("%2"), false, out, sizeof(out)), -EINVAL);
-    assert_int_equal(percent_decode(STR("123456789"), false, out, sizeof(out)), -E2BIG);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,7 +165,6 @@ int main(void)
         cmocka_unit_test(the_form_is_stable_and_climbs_nowhere),
         cmocka_unit_test(a_path_that_is_canonical_costs_no_memory),
         cmocka_unit_test(what_is_not_canonical_is_seen_in_every_place),
-        cmocka_unit_test(percent_decoding_is_strict_and_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
