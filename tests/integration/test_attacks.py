@@ -78,9 +78,10 @@ CHUNKS = [
 
 @pytest.fixture(name="strict", scope="module")
 def strict_gateway(tmp_path_factory):
-    """One gateway for the tables: (weir, origin)."""
+    """One gateway for the tables: (weir, origin). talk() shuts down its sending side."""
     origin = Origin(echo)
-    weir = Weir(TWO_WORKERS, str(tmp_path_factory.mktemp("strict")), origin=origin.port)
+    config = TWO_WORKERS.replace("upstreams:", "client: {half_close: true}\nupstreams:")
+    weir = Weir(config, str(tmp_path_factory.mktemp("strict")), origin=origin.port)
     yield weir, origin
     weir.stop()
     origin.close()

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from weirlib import Origin, Raw, Weir, answer, get, until
+from weirlib import PATIENCE_S, Origin, Raw, Weir, answer, get, until
 
 CONFIG = """
 workers: 2
@@ -14,7 +14,10 @@ listeners: [{address: "127.0.0.1:{port}"}]
 admin: {address: "127.0.0.1:{admin}"}
 log: {access: {folder}/access.log}
 upstreams:
-  - {id: one, endpoints: ["127.0.0.1:{origin}"], health: off, timeouts: {total: 60s, first_byte: 60s}}
+  - id: one
+    endpoints: ["127.0.0.1:{origin}"]
+    health: off
+    timeouts: {connect: 30s, first_byte: 300s, total: 300s}
 routes:
   - {id: queue, uri: "lb://one", predicates: ["Path=/queue"], filters: ["Bulkhead=1, 5, 60s"]}
   - id: pace
@@ -40,7 +43,7 @@ class Stage:
     def answer(self, request, connection):
         if self.may_answer.is_set() or request.target == "/pace":
             return answer(200, b"ok")
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE_S)
         with contextlib.suppress(ConnectionResetError):
             if connection.recv(1) != b"":
                 return None
@@ -64,14 +67,14 @@ class Stage:
 def test_a_client_leaves_the_queue(start, tmp_path):
     s = Stage(start, tmp_path)
     first = s.ask("/queue")
-    until(lambda: len(s.origin.requests) == 1, 10, "the first has the place")
+    until(lambda: len(s.origin.requests) == 1, "the first has the place")
     second = s.ask("/queue")
-    until(lambda: s.policy("queue/Bulkhead")["waiting"] == 1, 10, "the second waits")
+    until(lambda: s.policy("queue/Bulkhead")["waiting"] == 1, "the second waits")
     second.close()
-    until(lambda: s.policy("queue/Bulkhead")["waiting"] == 0, 10, "its place is given up")
-    until(lambda: s.gone() == 1, 10, "the log says so")
+    until(lambda: s.policy("queue/Bulkhead")["waiting"] == 0, "its place is given up")
+    until(lambda: s.gone() == 1, "the log says so")
     first.close()
-    until(lambda: s.policy("queue/Bulkhead")["running"] == 0, 10, "so is the first one's")
+    until(lambda: s.policy("queue/Bulkhead")["running"] == 0, "so is the first one's")
     s.may_answer.set()
     assert get(s.weir.port, "/queue").status == 200
 
@@ -80,10 +83,10 @@ def test_a_client_leaves_the_line_of_a_pacer(start, tmp_path):
     s = Stage(start, tmp_path)
     assert get(s.weir.port, "/pace").status == 200
     waiting = s.ask("/pace")  # for a minute
-    until(lambda: s.policy("pace/RequestRateLimiter")["waiting"] == 1, 10, "it waits")
+    until(lambda: s.policy("pace/RequestRateLimiter")["waiting"] == 1, "it waits")
     waiting.close()
-    until(lambda: s.policy("pace/RequestRateLimiter")["waiting"] == 0, 10, "it does not any more")
-    until(lambda: s.gone() == 1, 10, "the log says so")
+    until(lambda: s.policy("pace/RequestRateLimiter")["waiting"] == 0, "it does not any more")
+    until(lambda: s.gone() == 1, "the log says so")
     assert len(s.origin.requests) == 1
 
 
@@ -91,11 +94,11 @@ def test_a_client_leaves_before_the_head(start, tmp_path):
     s = Stage(start, tmp_path)
     for number, reset in enumerate((False, True), 1):
         client = s.ask("/head")
-        until(lambda n=number: len(s.origin.requests) == n, 10, "the origin has the request")
+        until(lambda n=number: len(s.origin.requests) == n, "the origin has the request")
         if reset:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        assert s.left.acquire(timeout=10)
-        until(lambda n=number: s.gone() == n, 10, "the log says so")
+        assert s.left.acquire(timeout=PATIENCE_S)
+        until(lambda n=number: s.gone() == n, "the log says so")
     s.may_answer.set()
     assert get(s.weir.port, "/head").status == 200
