@@ -78,14 +78,15 @@ def measure(source, build, quick):
 
 
 def rows(found):
-    """A table: the whole of a request, and what each has added to the defaults (these: to none)."""
-    cells = [["a proxied request", "instructions", "added", "share"]]
+    """A table: the whole of a request, and what each has added to the defaults (these: to none).
+    Requests that failed count with what failing costs, so a row that has some says nothing."""
+    cells = [["a proxied request", "instructions", "added", "share", "failed"]]
     for title, metrics in found.items():
         base = found[BARE if title == DEFAULT else DEFAULT]["instructions"]
         added = metrics["instructions"] - base
         cells.append([title, f"{metrics['instructions']:,.0f}",
                       "" if title == BARE else f"{added:+,.0f}",
-                      "" if title == BARE else f"{added / base:+.1%}"])
+                      "" if title == BARE else f"{added / base:+.1%}", str(metrics["failed"])])
     return cells
 
 
