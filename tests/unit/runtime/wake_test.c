@@ -112,7 +112,7 @@ static void sockets_are_polled_while_the_global_queue_is_never_empty(void)
 
 /* ---- other threads ---- */
 
-enum { FOREIGN_THREADS = 3, FOREIGN_STARTS = 4000 / SLOWER };
+enum { FOREIGN_THREADS = 3, FOREIGN_STARTS = 1200 / SLOWER };
 
 static void answer(void *arg)
 {
