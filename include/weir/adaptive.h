@@ -63,6 +63,9 @@ enum weir_adaptive_result {
 WEIR_API void weir_adaptive_leave(struct weir_adaptive *a, enum weir_adaptive_result result,
                                   int64_t start_ns, int64_t now_ns);
 
+/* Forgets what was learned: the limit is as in the beginning. What runs stays counted. */
+WEIR_API void weir_adaptive_reset(struct weir_adaptive *a, int64_t now_ns);
+
 WEIR_API uint32_t weir_adaptive_limit(const struct weir_adaptive *a);
 WEIR_API uint32_t weir_adaptive_running(const struct weir_adaptive *a);
 

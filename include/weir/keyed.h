@@ -24,6 +24,17 @@ WEIR_API int weir_keyed_init(void *memory, uint32_t keys_max, const struct weir_
 WEIR_API int weir_keyed_take(struct weir_keyed *k, const void *key, size_t key_bytes, uint32_t n,
                              int64_t now_ns, int64_t *ret_retry_after_ns);
 
+/* What a key's bucket holds after a take. */
+struct weir_keyed_left {
+    uint64_t tokens;       /* whole ones */
+    int64_t full_after_ns; /* without further takes; INT64_MAX: never */
+};
+
+/* Takes as weir_keyed_take(), and says what is left, also when it refuses. ret_left is not NULL. */
+WEIR_API int weir_keyed_take_left(struct weir_keyed *k, const void *key, size_t key_bytes,
+                                  uint32_t n, int64_t now_ns, int64_t *ret_retry_after_ns,
+                                  struct weir_keyed_left *ret_left);
+
 /* Changes the rate of all keys. A key's tokens carry over as they are when a key near it is asked
  * for next. -EINVAL as weir_bucket_init(). */
 WEIR_API int weir_keyed_set(struct weir_keyed *k, const struct weir_rate *rate);

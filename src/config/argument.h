@@ -28,6 +28,8 @@ const char *argument_check_method(struct str s);
 bool argument_parse_policy(const struct argument *a);
 /* Sizes and keys of limits (argument_limit.c). */
 bool argument_parse_limit(const struct argument *a);
+/* How a part of a key is written: "path", "header:" with a name to follow. */
+struct str argument_key_kind(enum config_hash_on on);
 /* Steps of fallbacks and what goes with them (argument_fallback.c). */
 bool argument_parse_fallback(const struct argument *a);
 

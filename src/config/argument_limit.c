@@ -67,6 +67,15 @@ static bool parse_key(const struct argument *a)
     return true;
 }
 
+struct str argument_key_kind(enum config_hash_on on)
+{
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_LEN(key_kinds) && key_kinds[i].on != on)
+        i++;
+    return key_kinds[i].prefix;
+}
+
 bool argument_parse_limit(const struct argument *a)
 {
     return a->arg->kind == ARG_SIZE ? parse_size(a) : parse_key(a);

@@ -195,7 +195,8 @@ enum config_priority {
     CONFIG_LOW,
     CONFIG_NORMAL,
     CONFIG_HIGH,
-    CONFIG_PRIORITY_MAX
+    CONFIG_PRIORITY_MAX,
+    CONFIG_PRIORITY_ROUTE = CONFIG_PRIORITY_MAX /* of the filter: as the route's metadata says */
 };
 
 #define CONFIG_KEY_PARTS_MAX 4
@@ -222,6 +223,7 @@ struct config_rate_limit {
     int64_t keys_max;
     int64_t mode; /* enum config_rate_mode */
     int64_t queue_max;
+    bool standard_fields; /* RateLimit and RateLimit-Policy in every response */
 };
 
 struct config_bulkhead {
@@ -328,6 +330,7 @@ struct config_route {
     uint32_t filter_count;
     struct config_timeouts timeouts; /* the upstream's, with metadata connect-timeout and
                                         response-timeout (milliseconds) applied */
+    uint8_t priority;                /* metadata priority: enum config_priority + 1; 0: not said */
     struct str *metadata_keys;
     struct str *metadata_values;
     uint32_t metadata_count;

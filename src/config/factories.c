@@ -6,7 +6,7 @@
 
 static const char *const window_items[] = {"COUNT_BASED", "TIME_BASED"};
 static const struct names window_names = {window_items, ARRAY_LEN(window_items)};
-static const char *const priority_items[] = {"sheddable", "low", "normal", "high"};
+static const char *const priority_items[] = {"sheddable", "low", "normal", "high", "route"};
 static const struct names priority_names = {priority_items, ARRAY_LEN(priority_items)};
 static const char *const rate_mode_items[] = {"bucket", "pace"};
 static const struct names rate_mode_names = {rate_mode_items, ARRAY_LEN(rate_mode_items)};

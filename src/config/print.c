@@ -2,6 +2,7 @@
 #include "config/print.h"
 
 #include "base/duration.h"
+#include "config/argument.h"
 #include "config/factories.h"
 #include "config/value.h"
 
@@ -150,6 +151,42 @@ static void put_words(const struct config_words *words, struct text *out)
         text_printf(out, "%s" STR_FMT, i != 0 ? "," : "", STR_ARG(words->items[i]));
 }
 
+/* Whole units where there are some. */
+static void put_size(int64_t bytes, struct buf *out)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    unsigned i = 0;
+
+    while (i + 1 < ARRAY_LEN(units) && bytes != 0 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        i++;
+    }
+    buf_printf(out, "%lld%s", (long long)bytes, units[i]);
+}
+
+/* "header:X-Tenant+path". */
+static void put_key(const struct config_key *key, struct text *out)
+{
+    if (key->count == 0)
+        text_puts(out, STR("route"));
+    for (uint32_t i = 0; i < key->count; i++)
+        text_printf(out, "%s" STR_FMT STR_FMT, i != 0 ? "+" : "",
+                    STR_ARG(argument_key_kind(key->parts[i].on)), STR_ARG(key->parts[i].name));
+}
+
+static void put_steps(const struct config_fallback_steps *steps, struct text *out)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        const struct config_fallback_step *s = &steps->items[i];
+
+        text_puts(out, i != 0 ? STR(",") : STR(""));
+        if (s->kind == FALLBACK_UPSTREAM)
+            text_printf(out, "upstream:" STR_FMT, STR_ARG(s->id));
+        else
+            text_puts(out, s->kind == FALLBACK_STALE ? STR("stale") : STR("static"));
+    }
+}
+
 static void put_number(const struct arg *a, int64_t n, struct text *out)
 {
     char text[48];
@@ -159,12 +196,14 @@ static void put_number(const struct arg *a, int64_t n, struct text *out)
         buf_puts(&b, str_of(a->names->items[n]));
     else if (a->kind == ARG_DURATION)
         duration_format(n, &b);
+    else if (a->kind == ARG_SIZE)
+        put_size(n, &b);
     else
         buf_printf(&b, "%lld%s", (long long)n, a->kind == ARG_PERCENT ? "%" : "");
     text_puts(out, buf_str(&b));
 }
 
-/* Nothing when it has no value, and for lists that its text shows already. */
+/* Nothing when it has no value. There is no default, so that a new kind is not forgotten. */
 static void put_arg(const struct arg *a, const void *field, struct text *out)
 {
     switch (a->kind) {
@@ -176,6 +215,7 @@ static void put_arg(const struct arg *a, const void *field, struct text *out)
     case ARG_PATH_TEMPLATE:
     case ARG_URL:
     case ARG_WORD:
+    case ARG_CONTENT:
         text_puts(out, *(const struct str *)field);
         break;
     case ARG_REGEX_WHOLE:
@@ -187,6 +227,7 @@ static void put_arg(const struct arg *a, const void *field, struct text *out)
     case ARG_STATUS:
     case ARG_DURATION:
     case ARG_PERCENT:
+    case ARG_SIZE:
     case ARG_ENUM:
         put_number(a, *(const int64_t *)field, out);
         break;
@@ -198,9 +239,18 @@ static void put_arg(const struct arg *a, const void *field, struct text *out)
         put_statuses(field, out);
         break;
     case ARG_METHOD_SET:
+    case ARG_WORDS:
         put_words(field, out);
         break;
-    default:
+    case ARG_KEY:
+        put_key(field, out);
+        break;
+    case ARG_STEPS:
+        put_steps(field, out);
+        break;
+    case ARG_PATHS: /* of predicates, whose text shows them already */
+    case ARG_HOSTS:
+    case ARG_METHODS:
         break;
     }
 }

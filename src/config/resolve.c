@@ -162,6 +162,25 @@ static void apply_timeout(struct resolver *v, struct draft *d, uint32_t i)
     }
 }
 
+static void apply_priority(struct resolver *v, struct draft *d, uint32_t i)
+{
+    static const struct str names[CONFIG_PRIORITY_MAX] = {
+        {"sheddable", 9}, {"low", 3}, {"normal", 6}, {"high", 4}};
+    struct str key = d->route.metadata_keys[i], value = d->route.metadata_values[i];
+    struct path metadata = path_key(d->path, "metadata"), at = {&metadata, key, 0};
+
+    if (!str_eq(key, STR("priority")))
+        return;
+    for (uint8_t n = 0; n < CONFIG_PRIORITY_MAX; n++) {
+        if (str_eq(value, names[n]))
+            d->route.priority = n + 1;
+    }
+    if (d->route.priority == 0)
+        reader_error(v->r, node_get(value_node(d, "metadata"), key), &at,
+                     "found %s; expected sheddable, low, normal or high",
+                     reader_quote(v->r, value));
+}
+
 static void default_per_try(struct config_timeouts *t)
 {
     if (t->per_try_ns == 0)
@@ -176,6 +195,8 @@ static void resolve_timeouts(struct resolver *v, struct draft *d)
         d->route.timeouts = c->upstreams[d->route.upstream].timeouts;
     for (uint32_t i = 0; i < d->route.metadata_count; i++)
         apply_timeout(v, d, i);
+    for (uint32_t i = 0; i < d->route.metadata_count; i++)
+        apply_priority(v, d, i);
     default_per_try(&d->route.timeouts);
 }
 

@@ -50,6 +50,17 @@ static bool from_a_browser(struct http_call *call)
     return http_head_find(call->request, STR("Origin")) != NULL;
 }
 
+static int reply_unknown_action(struct http_call *call, unsigned actions)
+{
+    char text[128];
+    struct buf b = buf_on(text, sizeof(text) - 1);
+
+    buf_lit(&b, "this kind of policy cannot do that; it knows: ");
+    policy_actions_format(actions, &b);
+    text[b.len] = '\0';
+    return admin_reply_error(call, 409, text);
+}
+
 int serve_policy_action(struct admin *a, struct http_call *call, void *arg)
 {
     struct str path = call->request->path;
@@ -57,6 +68,7 @@ int serve_policy_action(struct admin *a, struct http_call *call, void *arg)
     char *text = arena_alloc(call->arena, raw.len + 1);
     ssize_t len = text != NULL ? percent_decode(raw, false, text) : -ENOMEM;
     enum policy_action action;
+    unsigned actions = 0;
 
     if (from_a_browser(call))
         return admin_reply_error(call, 403, "a page of a browser may not do this");
@@ -66,17 +78,14 @@ int serve_policy_action(struct admin *a, struct http_call *call, void *arg)
         return admin_reply_error(
             call, 400, "expected ?action= with reset, force_open, disable or enable behind it");
     id = str_n(text, (size_t)len);
-    switch (gateway_operate_policy(admin_gateway(a), id, action)) {
+    switch (gateway_operate_policy(admin_gateway(a), id, action, &actions)) {
     case 0:
         return reply_policies(a, call, &id);
     case -ENOENT:
         return admin_reply_error(call, 404,
                                  "there is no such policy; GET /api/policies lists them");
     case -ENOTSUP:
-        return admin_reply_error(
-            call, 409,
-            "this kind of policy cannot do that; all know disable and enable, those "
-            "with a memory reset, those that open force_open");
+        return reply_unknown_action(call, actions);
     default:
         return admin_reply_error(call, 503, "out of memory");
     }

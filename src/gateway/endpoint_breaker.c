@@ -18,6 +18,8 @@ static void tell(void *arg, const struct weir_breaker_event *event)
     if (event->reason == WEIR_BREAKER_LEASE_OVER)
         return;
     atomic_store_explicit(&e->breaker_reason, (int)event->reason, memory_order_relaxed);
+    if (event->to == WEIR_BREAKER_CLOSED) /* it was out, and takes its share slowly */
+        endpoint_begins(e, event->now_ns);
     if ((size_t)event->to < ARRAY_LEN(e->metrics.breaker_to))
         metric_inc(e->metrics.breaker_to[event->to]);
     if (event->to == WEIR_BREAKER_OPEN) {
@@ -85,7 +87,8 @@ static bool may_open(const struct upstream *u, const struct endpoint *e, int64_t
 
         if (o == e)
             continue;
-        if (eject_is_out(&o->eject, now_ns) || !weir_breaker_admits(&o->breaker, now_ns, NULL))
+        if (eject_is_out(&o->eject, now_ns) || !weir_breaker_admits(&o->breaker, now_ns, NULL) ||
+            atomic_load_explicit(&o->may_open, memory_order_acquire) != 0)
             out++;
         else
             other |= health_usable(&o->health);
@@ -93,23 +96,48 @@ static bool may_open(const struct upstream *u, const struct endpoint *e, int64_t
     return u->endpoint_count == 1 || (other && out <= allowed);
 }
 
+/* Looks and claims at once: until the claim is given back, e counts as out for the others. So of
+ * several endpoints that fail at the same moment only as many go as may. The lock is the one under
+ * which endpoints are ejected. */
+static bool claim(struct upstream *u, struct endpoint *e, int64_t now_ns)
+{
+    bool may;
+
+    spin_lock(&u->state->eject_lock);
+    may = may_open(u, e, now_ns);
+    if (may)
+        atomic_fetch_add_explicit(&e->may_open, 1, memory_order_relaxed);
+    spin_unlock(&u->state->eject_lock);
+    return may;
+}
+
+/* What the breaker has become is to be seen before the claim is gone. */
+static void give_back(struct endpoint *e)
+{
+    atomic_fetch_sub_explicit(&e->may_open, 1, memory_order_release);
+}
+
 void endpoint_breaker_failed(struct upstream *u, struct endpoint *e,
                              const struct weir_breaker_token *token)
 {
     int64_t now_ns = here_now_ns();
 
-    if (may_open(u, e, now_ns))
-        (void)weir_breaker_report(&e->breaker, token, WEIR_OUTCOME_FAILED, now_ns);
-    else
+    if (!claim(u, e, now_ns)) {
         (void)weir_breaker_report_share(&e->breaker, token, WEIR_OUTCOME_FAILED, now_ns);
+        return;
+    }
+    (void)weir_breaker_report(&e->breaker, token, WEIR_OUTCOME_FAILED, now_ns);
+    give_back(e);
 }
 
 void endpoint_breaker_ladder(struct upstream *u, struct endpoint *e, uint32_t failed_attempts)
 {
     int64_t now_ns = here_now_ns();
 
-    if (may_open(u, e, now_ns))
-        (void)weir_breaker_ladder(&e->breaker, failed_attempts, now_ns);
+    if (!claim(u, e, now_ns))
+        return;
+    (void)weir_breaker_ladder(&e->breaker, failed_attempts, now_ns);
+    give_back(e);
 }
 
 void endpoint_breaker_note(struct upstream *u, struct endpoint *e)

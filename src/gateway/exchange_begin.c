@@ -182,4 +182,5 @@ void exchange_match(struct exchange *x)
     index = route_index_find(x->generation->index, &in, &x->vars);
     if (index >= 0)
         x->route = &x->generation->routes[index];
+    x->priority = x->route->priority;
 }

@@ -94,7 +94,9 @@ void gateway_view_done(struct gateway_view *v);
 /* Appends every policy with its state, as a JSON document; id NULL: all, else those with that id.
  * -ENOMEM, -ENOENT. (policies_view.c) */
 int gateway_write_policies(struct gateway *g, const struct str *id, struct text *out);
-/* Does what an operator asks of the policy. -ENOENT; -ENOTSUP: not this one; -ENOMEM. */
-int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action);
+/* Does what an operator asks of the policy. -ENOENT; -ENOTSUP: this one knows *ret_actions only
+ * (1u << POLICY_... each); -ENOMEM. */
+int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action,
+                           unsigned *ret_actions);
 
 #endif

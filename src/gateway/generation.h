@@ -23,6 +23,7 @@ struct route {
     struct str id;
     struct upstream *upstream; /* NULL: filters answer */
     const struct chain *chain;
+    uint32_t priority;         /* enum priority, of its metadata */
     const struct chain *inner; /* of it: what changes messages, retry, forward; NULL: no upstream */
     struct route_metrics metrics;
 };

@@ -102,6 +102,7 @@ static int compile_route(struct compiler *c, const struct config_route *r, struc
     if (rc < 0)
         return rc;
     route->config = r;
+    route->priority = r->priority;
     route->id = r->id;
     if (r->uri_kind != URI_NONE)
         route->upstream = &gen->upstreams[r->upstream];

@@ -241,6 +241,47 @@ int policies_operate(struct policies *r, struct str id, enum policy_action actio
     return rc < 0 ? rc : w.rc;
 }
 
+struct actions_query {
+    struct str id;
+    unsigned actions;
+    int rc;
+};
+
+static bool ask_actions(void *arg, struct policy *p)
+{
+    struct actions_query *q = arg;
+
+    if (!str_eq(p->id, q->id))
+        return true;
+    q->rc = 0;
+    q->actions |= p->class->actions;
+    return true;
+}
+
+int policies_actions(struct policies *r, struct str id, unsigned *ret_actions)
+{
+    struct actions_query q = {.id = id, .rc = -ENOENT};
+    int rc = policies_visit(r, ask_actions, &q);
+
+    if (rc == 0 && q.rc == 0)
+        *ret_actions = q.actions;
+    return rc < 0 ? rc : q.rc;
+}
+
+void policy_actions_format(unsigned actions, struct buf *out)
+{
+    bool first = true;
+
+    for (unsigned i = 0; i < POLICY_ACTION_MAX; i++) {
+        if ((actions & 1u << i) == 0)
+            continue;
+        buf_printf(out, "%s%s", first ? "" : ", ", policy_action_text((enum policy_action)i));
+        first = false;
+    }
+    if (first)
+        buf_lit(out, "nothing");
+}
+
 const char *policy_action_text(enum policy_action a)
 {
     static const char *const names[POLICY_ACTION_MAX] = {"reset", "force_open", "disable",

@@ -125,6 +125,12 @@ int policies_visit(struct policies *r, policy_visit_fn *fn, void *arg);
  * the action. */
 int policies_operate(struct policies *r, struct str id, enum policy_action action, int64_t now_ns);
 
+/* Which of them understand what: 1u << POLICY_... for each action. -ENOENT, -ENOMEM. */
+int policies_actions(struct policies *r, struct str id, unsigned *ret_actions);
+
+/* "reset, disable"; "nothing". */
+void policy_actions_format(unsigned actions, struct buf *out);
+
 const char *policy_action_text(enum policy_action a); /* "force_open" */
 
 /* {"id": ..., "kind": ..., "disabled": ..., state} */

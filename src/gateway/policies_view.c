@@ -134,13 +134,26 @@ int gateway_write_policies(struct gateway *g, const struct str *id, struct text 
     return id != NULL && l.count == 0 ? -ENOENT : 0;
 }
 
-int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action)
+/* Load shedding has nothing to operate: what it knows is what it measures. */
+static bool is_shedding(const struct gateway *g, struct str id)
+{
+    return g->shedding.sampling && str_eq(id, STR("shed"));
+}
+
+int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action,
+                           unsigned *ret_actions)
 {
     struct breaker_wish w = {.id = id, .action = action, .rc = -ENOENT};
     int rc = policies_operate(&g->policies, id, action, weir_now());
 
+    if (rc == -ENOTSUP)
+        (void)policies_actions(&g->policies, id, ret_actions);
     if (rc != -ENOENT)
         return rc;
+    if (is_shedding(g, id)) {
+        *ret_actions = 0;
+        return -ENOTSUP;
+    }
     rc = visit_breakers(g, operate_breaker, &w);
     return rc < 0 ? rc : w.rc;
 }

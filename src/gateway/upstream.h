@@ -51,6 +51,7 @@ struct endpoint {
     struct health health;
     struct eject eject;
     atomic_int breaker_reason; /* of its last change; -1: none */
+    atomic_uint may_open; /* reports that may open the breaker, under way (endpoint_breaker.c) */
     struct weir_breaker breaker;
     struct peak latency;           /* balance: ewma */
     atomic_int_least64_t since_ns; /* slow start: when it came or comes back; 0: always there */

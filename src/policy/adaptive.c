@@ -160,6 +160,19 @@ void weir_adaptive_leave(struct weir_adaptive *a, enum weir_adaptive_result resu
     word_unlock(&a->lock_);
 }
 
+void weir_adaptive_reset(struct weir_adaptive *a, int64_t now_ns)
+{
+    word_lock(&a->lock_);
+    a->calls_ = a->running_max_ = a->failed_ = 0;
+    a->rtt_sum_ns_ = 0;
+    a->window_began_ns_ = now_ns;
+    a->learned_ = a->options_.initial;
+    a->long_rtt_ns_ = 0;
+    a->samples_ = 0;
+    relaxed_store(&a->limit_, a->options_.initial);
+    word_unlock(&a->lock_);
+}
+
 uint32_t weir_adaptive_limit(const struct weir_adaptive *a)
 {
     return relaxed_load(&a->limit_);

@@ -220,8 +220,22 @@ static struct place *place_of(struct stripe *s, struct place *places, uint64_t h
     return p;
 }
 
-int weir_keyed_take(struct weir_keyed *k, const void *key, size_t key_bytes, uint32_t n,
-                    int64_t now_ns, int64_t *ret_retry_after_ns)
+static struct weir_keyed_left left_of(const struct bucket_rate *r, uint64_t word, uint64_t now)
+{
+    uint64_t tat = word >> RATE_BITS, missing;
+
+    if (r->kind == NO_REFILL)
+        return (struct weir_keyed_left){r->depth - tat, tat != 0 ? INT64_MAX : 0};
+    if (r->kind == UNLIMITED)
+        return (struct weir_keyed_left){UINT64_MAX, 0};
+    missing = tat > now ? tat - now : 0;
+    return (struct weir_keyed_left){(r->depth - MIN(missing, r->depth)) / r->step,
+                                    bucket_ns(missing)};
+}
+
+static inline int take(struct weir_keyed *k, const void *key, size_t key_bytes, uint32_t n,
+                       int64_t now_ns, int64_t *ret_retry_after_ns,
+                       struct weir_keyed_left *ret_left)
 {
     uint64_t hash = siphash13(k->secret, (struct str){key, key_bytes}) | UINT64_C(1) << 63;
     uint64_t index = (hash >> 32 & INT32_MAX) * k->stripe_count >> 31;
@@ -236,8 +250,23 @@ int weir_keyed_take(struct weir_keyed *k, const void *key, size_t key_bytes, uin
         adopt_rate(k, s, places, now);
     p = place_of(s, places, hash, now);
     error = bucket_advance(&s->rate, p->word, now, n, 0, &p->word, &wait);
+    if (ret_left != NULL)
+        *ret_left = left_of(&s->rate, p->word, now);
     word_unlock(&s->lock);
     if (unlikely(error != 0) && ret_retry_after_ns != NULL)
         *ret_retry_after_ns = bucket_retry_after_ns(wait);
     return error;
+}
+
+int weir_keyed_take(struct weir_keyed *k, const void *key, size_t key_bytes, uint32_t n,
+                    int64_t now_ns, int64_t *ret_retry_after_ns)
+{
+    return take(k, key, key_bytes, n, now_ns, ret_retry_after_ns, NULL);
+}
+
+int weir_keyed_take_left(struct weir_keyed *k, const void *key, size_t key_bytes, uint32_t n,
+                         int64_t now_ns, int64_t *ret_retry_after_ns,
+                         struct weir_keyed_left *ret_left)
+{
+    return take(k, key, key_bytes, n, now_ns, ret_retry_after_ns, ret_left);
 }

@@ -155,3 +155,38 @@ def test_mistakes_are_told_with_their_place(explain, tmp_path):
     assert explain("GET", "/x", "--client", "nobody")[0] == 2
     assert explain("GET")[::2] == (
         2, "weir explain: missing argument: URL\nTry 'weir explain --help'.\n")
+
+
+ARGUMENTS = """\
+listeners: ["127.0.0.1:28080"]
+upstreams:
+  - {id: one, endpoints: [127.0.0.1:9011]}
+  - {id: two, endpoints: [127.0.0.1:9012]}
+routes:
+  - id: all
+    uri: lb://one
+    predicates: ["Path=/**"]
+    filters:
+      - RequestSize=5MiB
+      - RequestHeaderSize=1000
+      - "RequestRateLimiter=10, 20, 1, header:X-Tenant + path"
+      - LocalResponseCache=5m,100MiB
+      - {name: Fallback, args: {steps: "stale,upstream:two,static", when: "502,circuit_open", static.body: sorry}}
+"""
+
+
+def test_arguments_of_every_kind_are_printed(explain, tmp_path):
+    path = tmp_path / "arguments.yaml"
+    path.write_text(ARGUMENTS)
+    code, out, err = explain("--json", "GET", "/x", config=path)
+    assert (code, err) == (0, "")
+    args = {s["filter"]: s.get("args", {}) for s in json.loads(out)["chain"]}
+    assert args["RequestSize"]["maxSize"] == "5MiB"
+    assert "1000" in args["RequestHeaderSize"].values()
+    assert args["RequestRateLimiter"]["key"] == "header:X-Tenant+path"
+    assert args["RequestRateLimiter"]["rateLimitFields"] == "false"
+    assert args["LocalResponseCache"]["size"] == "100MiB"
+    assert args["LocalResponseCache"]["entrySize"] == "1MiB"
+    assert args["Fallback"]["steps"] == "stale,upstream:two,static"
+    assert args["Fallback"]["when"] == "502,circuit_open"
+    assert args["Fallback"]["static.body"] == "sorry"

@@ -57,7 +57,8 @@ def test_ten_at_once_pass_and_the_eleventh_is_told_when(through):
     assert post(weir, f"/api/policies/{name}?action=disable")[0] == 200
     assert [get(weir.port, "/").status for _ in range(15)] == [200] * 15
     assert policy(weir, name)["disabled"] is True
-    assert post(weir, f"/api/policies/{name}?action=force_open")[0] == 409
+    status, doc = post(weir, f"/api/policies/{name}?action=force_open")
+    assert status == 409 and "it knows: reset, disable, enable" in doc["error"]
     status, doc = post(weir, f"/api/policies/{name}?action=explode")
     assert status == 400 and "force_open" in doc["error"]
 
@@ -210,3 +211,49 @@ def test_three_times_the_capacity_is_served_at_capacity_and_what_matters_first(s
     assert policy(weir, "api/AdaptiveConcurrency")["running"] == 0
     assert policy(weir, "api/Bulkhead")["waiting"] == 0
     assert weir.metric_sum("weir_failures_total", cause="overloaded") == refused
+
+
+OPERATED = """
+workers: 1
+listeners: [{address: "127.0.0.1:{port}"}]
+admin: {address: "127.0.0.1:{admin}"}
+upstreams:
+  - {id: one, endpoints: ["127.0.0.1:{origin}"], health: off}
+routes:
+  - id: all
+    uri: lb://one
+    predicates: ["Path=/**"]
+    filters: [CircuitBreaker=c, "Bulkhead=5", "AdaptiveConcurrency=aimd, 20, 1, 50", "LocalResponseCache=1h"]
+"""
+
+
+def test_each_kind_of_policy_does_what_it_can(through):
+    weir, origin = through(lambda request, c: answer(200, b"ok"), config=OPERATED)
+    assert [get(weir.port).status for _ in range(3)] == [200] * 3
+    assert len(origin.requests) == 1
+
+    def operate(name, action):
+        return post(weir, f"/api/policies/all/{name}?action={action}")
+
+    # The cache is emptied, and passed by.
+    assert policy(weir, "all/LocalResponseCache")["entries"] == 1
+    assert operate("LocalResponseCache", "reset")[0] == 200
+    assert policy(weir, "all/LocalResponseCache")["entries"] == 0
+    assert operate("LocalResponseCache", "disable")[0] == 200
+    assert [get(weir.port).status for _ in range(2)] == [200] * 2
+    assert len(origin.requests) == 3
+    # The route's breaker lets nothing through until it may again.
+    assert operate("CircuitBreaker/c", "force_open")[0] == 200
+    assert policy(weir, "all/CircuitBreaker/c")["state"] == "forced_open"
+    refused = get(weir.port)
+    assert (refused.status, refused.get("X-Weir-Cause")) == (503, "circuit_open")
+    for action in ("reset", "force_open", "disable", "force_open", "enable"):
+        assert operate("CircuitBreaker/c", action)[0] == 200
+        assert get(weir.port).status == (503 if action == "force_open" else 200)
+    for name, known in (("Bulkhead", ("disable", "enable")),
+                        ("AdaptiveConcurrency", ("reset", "disable", "enable"))):
+        for action in ("reset", "force_open", "disable", "enable"):
+            status, doc = operate(name, action)
+            assert status == (200 if action in known else 409), (name, action)
+            assert status == 200 or f"it knows: {', '.join(known)}" in doc["error"]
+    assert get(weir.port).status == 200

@@ -43,12 +43,19 @@ static void write_state(struct policy *p, int64_t now_ns, struct policy_writer *
     policy_put_count(w, "running", weir_adaptive_running(&adaptive_of(p)->limit));
 }
 
+static void operate(struct policy *p, enum policy_action action, int64_t now_ns)
+{
+    if (action == POLICY_RESET)
+        weir_adaptive_reset(&adaptive_of(p)->limit, now_ns);
+}
+
 static const struct policy_class adaptive_class = {
     .kind = "adaptive_concurrency",
     .size = sizeof(struct adaptive),
     .init = init,
     .write_state = write_state,
-    .actions = 1u << POLICY_DISABLE | 1u << POLICY_ENABLE,
+    .operate = operate,
+    .actions = 1u << POLICY_RESET | 1u << POLICY_DISABLE | 1u << POLICY_ENABLE,
 };
 
 int adaptive_make(const struct filter_maker *m, struct filter_settings *s, const char **ret_why)

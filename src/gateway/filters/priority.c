@@ -1,4 +1,5 @@
-/* Priority: how much a request matters when there is too much to do. A header may say it for
+/* Priority: how much a request matters when there is too much to do. What the route's metadata says
+ * holds already (exchange_match()). A header may say it for
  * clients that are trusted proxies; of others it is not believed. */
 #include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
@@ -19,7 +20,8 @@ int set_priority(struct exchange *x, const struct chain *next)
     const struct filter_settings *s = chain_settings(next);
     struct http_field *f = NULL;
 
-    x->priority = PRIORITY_SHEDDABLE + (unsigned)s->config->number;
+    if (s->config->number != CONFIG_PRIORITY_ROUTE)
+        x->priority = PRIORITY_SHEDDABLE + (unsigned)s->config->number;
     if (s->config->name.len != 0 && x->trusted)
         f = http_head_find(&x->request, s->config->name);
     if (f != NULL)

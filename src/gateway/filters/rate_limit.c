@@ -23,6 +23,7 @@ struct limiter {
 /* What refusals say, made once. */
 struct limiter_texts {
     struct str replenish_rate, burst_capacity, requested_tokens;
+    struct str name, policy; /* of RateLimit and RateLimit-Policy; ptr NULL: not wanted */
 };
 
 static struct limiter *limiter_of(const struct policy *p)
@@ -115,10 +116,45 @@ static uint64_t shape_of(const struct config_rate_limit *c)
                  (uint64_t)c->queue_max);
 }
 
+/* A string of structured fields (RFC 9651 section 3.3.3), which has no way to say what is not
+ * ASCII. */
+static struct str quote(struct arena *a, struct str s)
+{
+    char *text = arena_alloc(a, 2 * s.len + 2);
+    struct buf b = buf_on(text, text != NULL ? 2 * s.len + 2 : 0);
+
+    buf_lit(&b, "\"");
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+
+        if (c == '"' || c == '\\')
+            buf_lit(&b, "\\");
+        buf_puts(&b, c >= ' ' && c <= '~' ? str_n(&s.ptr[i], 1) : STR("?"));
+    }
+    buf_lit(&b, "\"");
+    return b.overflow ? STR_NULL : buf_str(&b);
+}
+
+/* So many requests in the time that a bucket takes to fill. */
+static int make_fields(const struct filter_maker *m, const struct config_rate_limit *c,
+                       struct limiter_texts *t)
+{
+    int64_t window_s = (c->burst_capacity + c->replenish_rate - 1) / c->replenish_rate;
+    char *text;
+
+    t->name = quote(m->arena, m->route->id);
+    if (t->name.ptr == NULL)
+        return -ENOMEM;
+    text = arena_printf(m->arena, STR_FMT ";q=%lld;w=%lld", STR_ARG(t->name),
+                        (long long)(c->burst_capacity / c->requested_tokens), (long long)window_s);
+    t->policy = text != NULL ? str_of(text) : STR_NULL;
+    return text != NULL ? 0 : -ENOMEM;
+}
+
 int rate_limit_make(const struct filter_maker *m, struct filter_settings *s, const char **ret_why)
 {
     const struct config_rate_limit *c = s->config->own;
-    struct limiter_texts *t = arena_alloc(m->arena, sizeof(*t));
+    struct limiter_texts *t = arena_zalloc(m->arena, sizeof(*t));
     char *text = arena_printf(m->arena, "%lld %lld %lld", (long long)c->replenish_rate,
                               (long long)c->burst_capacity, (long long)c->requested_tokens);
     struct str rest;
@@ -134,6 +170,8 @@ int rate_limit_make(const struct filter_maker *m, struct filter_settings *s, con
     *ret_why = "requestedTokens is more than burstCapacity: nothing could ever pass";
     if (c->mode == RATE_BUCKET && c->requested_tokens > c->burst_capacity)
         return -EINVAL;
+    if (c->standard_fields && c->mode == RATE_BUCKET && make_fields(m, c, t) < 0)
+        return -ENOMEM;
     *ret_why = "burstCapacity takes more than a year to refill";
     rc = policy_use(m->uses, &limiter_class, filter_policy_id(m, s->config), shape_of(c), c,
                     &s->policy);
@@ -197,8 +235,28 @@ static int wait_in_line(struct exchange *x, const struct filter_settings *s)
     return rc;
 }
 
-static int take_token(struct exchange *x, const struct filter_settings *s)
+/* How many requests may come now, and when there will be as many as there can be. */
+static void tell_left(struct exchange *x, const struct filter_settings *s,
+                      const struct weir_keyed_left *left)
 {
+    const struct config_rate_limit *c = s->config->own;
+    const struct limiter_texts *t = s->own;
+    int64_t seconds = (left->full_after_ns + NS_PER_SEC - 1) / NS_PER_SEC;
+    char *text = arena_printf(&x->arena, STR_FMT ";r=%llu;t=%lld", STR_ARG(t->name),
+                              (unsigned long long)left->tokens / (uint64_t)c->requested_tokens,
+                              (long long)seconds);
+
+    if (text == NULL)
+        return;
+    (void)http_head_add(&x->response, STR("RateLimit-Policy"), t->policy);
+    (void)http_head_add(&x->response, STR("RateLimit"), str_of(text));
+}
+
+/* 0: go on. left->full_after_ns stays -1 when no bucket was asked. */
+static int take_token(struct exchange *x, const struct filter_settings *s,
+                      struct weir_keyed_left *left)
+{
+    const struct limiter_texts *t = s->own;
     const struct config_rate_limit *c = s->config->own;
     struct limiter *l = limiter_of(s->policy);
     struct request_key key;
@@ -215,8 +273,13 @@ static int take_token(struct exchange *x, const struct filter_settings *s)
         exchange_refusal_status(x, (int)c->empty_key_status);
         return -EACCES;
     }
-    rc = weir_keyed_take(l->keyed, key.text.ptr, key.text.len, (uint32_t)c->requested_tokens,
-                         here_now_ns(), &retry_after_ns);
+    if (unlikely(t->policy.ptr != NULL))
+        rc = weir_keyed_take_left(l->keyed, key.text.ptr, key.text.len,
+                                  (uint32_t)c->requested_tokens, here_now_ns(), &retry_after_ns,
+                                  left);
+    else
+        rc = weir_keyed_take(l->keyed, key.text.ptr, key.text.len, (uint32_t)c->requested_tokens,
+                             here_now_ns(), &retry_after_ns);
     if (unlikely(rc < 0))
         refuse(x, s, retry_after_ns);
     return rc;
@@ -225,9 +288,13 @@ static int take_token(struct exchange *x, const struct filter_settings *s)
 int rate_limit(struct exchange *x, const struct chain *next)
 {
     const struct filter_settings *s = chain_settings(next);
+    struct weir_keyed_left left = {.full_after_ns = -1};
     int rc = 0;
 
     if (!policy_disabled(s->policy))
-        rc = limiter_of(s->policy)->keyed != NULL ? take_token(x, s) : wait_in_line(x, s);
-    return rc < 0 ? 0 : chain_next(next, x);
+        rc = limiter_of(s->policy)->keyed != NULL ? take_token(x, s, &left) : wait_in_line(x, s);
+    rc = rc < 0 ? 0 : chain_next(next, x);
+    if (unlikely(left.full_after_ns >= 0) && rc == 0)
+        tell_left(x, s, &left);
+    return rc;
 }

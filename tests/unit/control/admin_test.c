@@ -44,12 +44,15 @@ int gateway_write_policies(struct gateway *g, const struct str *id, struct text 
     return 0;
 }
 
-int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action)
+int gateway_operate_policy(struct gateway *g, struct str id, enum policy_action action,
+                           unsigned *ret_actions)
 {
     if (!str_eq(id, STR("a b/X")))
         return -ENOENT;
-    if (action == POLICY_FORCE_OPEN)
+    if (action == POLICY_FORCE_OPEN) {
+        *ret_actions = 1u << POLICY_RESET | 1u << POLICY_ENABLE;
         return -ENOTSUP;
+    }
     operated.action = action;
     operated.count++;
     return 0;
@@ -251,6 +254,7 @@ static void check_policies(struct admin *a)
     assert_int_equal(operated.action, POLICY_DISABLE);
     get("POST", "/api/policies/a%20b/X?action=force_open", &r);
     assert_int_equal(r.status, 409);
+    assert_non_null(strstr(body_of(&r), "it knows: reset, enable"));
     get("POST", "/api/policies/nobody?action=reset", &r);
     assert_int_equal(r.status, 404);
     get("POST", "/api/policies/a%20b/X?action=explode", &r);

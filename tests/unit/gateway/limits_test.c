@@ -463,6 +463,123 @@ static void proc_files_are_read(void **state)
     assert_int_equal(shedding_parse_pages(STR("900")), 0);
 }
 
+/* ---- RateLimit fields ---- */
+
+static void say_what_is_left(struct lab *lab)
+{
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_client_got(lab, "\r\nRateLimit-Policy: \"r\";q=3;w=4\r\n");
+    expect_client_got(lab, "\r\nRateLimit: \"r\";r=2;t=1\r\n");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "\r\nRateLimit: \"r\";r=1;t=2\r\n");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_client_got(lab, "\r\nRateLimit: \"r\";r=0;t=3\r\n");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_client_got(lab, "\r\nRateLimit-Policy: \"r\";q=3;w=4\r\n");
+    expect_client_got(lab, "\r\nRateLimit: \"r\";r=0;t=3\r\n");
+    expect_client_got(lab, "\r\nRetry-After: 1\r\n");
+    expect_client_got(lab, "\r\nX-RateLimit-Remaining: ");
+    weir_sleep(3 * NS_PER_SEC); /* full again; a request costs two of seven tokens */
+    lab_talk(lab, GET);
+    expect_client_got(lab, "\r\nRateLimit: \"r\";r=2;t=1\r\n");
+}
+
+static void responses_say_what_is_left(void **state)
+{
+    lab_run(say_what_is_left,
+            "  - id: r\n    uri: lb://o\n    predicates: [\"Path=/**\"]\n    filters:\n"
+            "      - {name: RequestRateLimiter, args: {replenishRate: 2, burstCapacity: 7, "
+            "requestedTokens: 2, rateLimitFields: true}}\n",
+            NULL);
+}
+
+static void say_nothing(struct lab *lab)
+{
+    lab_talk(lab, GET);
+    expect_client_not_got(lab, "RateLimit");
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_client_not_got(lab, "\r\nRateLimit");
+}
+
+static void without_being_asked_they_do_not(void **state)
+{
+    lab_run(say_nothing, ROUTE("\"RequestRateLimiter=1, 1\""), NULL);
+}
+
+/* ---- priority of routes ---- */
+
+static void hold_and_queue(struct lab *lab, const char *const paths[3], struct client c[3])
+{
+    lab->hold = true; /* each is answered by its timeout, and none is retried */
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 3; i++) {
+            c[i] = (struct client){.lab = lab, .bytes = paths[i], .patience_ns = 9 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
+            weir_sleep(20 * NS_PER_MS);
+        }
+    }
+}
+
+static void by_metadata(struct lab *lab)
+{
+    static const char *const requests[3] = {GET, GET_WITH("X-Prio: low\r\n"), GET};
+    struct client c[3];
+
+    hold_and_queue(lab, requests, c);
+    expect(lab, got(&c[1], "HTTP/1.1 504 ") && got(&c[2], "HTTP/1.1 504 "));
+    expect(lab, c[2].took_ns < c[1].took_ns); /* high by the route, and not low by the field */
+}
+
+#define ROUTE_OF(priority, filters)                                                                \
+    "  - {id: r, uri: \"lb://o\", predicates: [\"Path=/**\"], metadata: {priority: " priority      \
+    "}, filters: [" filters "]}\n"
+
+static void a_route_has_a_priority_of_its_own(void **state)
+{
+    lab_run(by_metadata, ROUTE_OF("high", "\"Priority=route, X-Prio\", \"Bulkhead=1, 2, 30s\""),
+            TRUSTING);
+}
+
+static void is_shed(struct lab *lab)
+{
+    struct client busy[2];
+
+    lab->hold = true;
+    WEIR_SCOPE (scope) {
+        for (int i = 0; i < 2; i++) {
+            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 2 * NS_PER_SEC};
+            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
+        }
+        while (lab->requests < 2)
+            weir_sleep(NS_PER_MS);
+        lab_talk(lab, GET);
+    }
+    /* An adaptive limit of four lets low priority fill 70 % of it, high all. */
+    expect_client_got(lab, lab->answer[0] == 'l' ? "overloaded" : "http_response_timeout");
+}
+
+static void low_is_refused(struct lab *lab)
+{
+    lab->answer = "low";
+    is_shed(lab);
+}
+
+static void high_is_served(struct lab *lab)
+{
+    lab->answer = "high";
+    is_shed(lab);
+}
+
+static void the_priority_of_a_route_needs_no_filter(void **state)
+{
+    lab_run(low_is_refused, ROUTE_OF("low", "\"AdaptiveConcurrency=aimd, 3, 3, 3\""), NULL);
+    lab_run(high_is_served, ROUTE_OF("high", "\"AdaptiveConcurrency=aimd, 3, 3, 3\""), NULL);
+}
+
 /* ---- generations and operators ---- */
 
 #define LIMITED(rate) ROUTE("\"RequestRateLimiter=" rate "\"")
@@ -510,6 +627,42 @@ static void operated(struct lab *lab)
     expect_client_got(lab, "HTTP/1.1 429 ");
 }
 
+static int64_t limit_shown(struct lab *lab)
+{
+    for (int64_t n = 1; n < 100; n++) {
+        char text[32];
+        struct shown s = {.id = "r/AdaptiveConcurrency"};
+
+        snprintf(text, sizeof(text), "\"limit\": %lld,", (long long)n);
+        (void)policies_visit(&lab->gateway->policies, show, &s);
+        if (strstr(s.text, text) != NULL)
+            return n;
+    }
+    return 0;
+}
+
+static void forget_what_was_learnt(struct lab *lab)
+{
+    struct policies *r = &lab->gateway->policies;
+    struct str id = STR("r/AdaptiveConcurrency");
+
+    lab->answer = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    lab->delay_ns = NS_PER_MS;
+    for (int i = 0; i < 40; i++)
+        lab_talk(lab, GET);
+    expect(lab, limit_shown(lab) < 20);
+    expect(lab, policies_operate(r, id, POLICY_RESET, weir_now()) == 0);
+    expect(lab, limit_shown(lab) == 20);
+    lab_talk(lab, GET);
+    expect_client_got(lab, "HTTP/1.1 503 ");
+    expect(lab, policy_shows(lab, "r/AdaptiveConcurrency", "\"running\": 0"));
+}
+
+static void an_adaptive_limit_is_reset_to_its_first(void **state)
+{
+    lab_run(forget_what_was_learnt, ROUTE("\"AdaptiveConcurrency=aimd, 20, 1, 50, 1ms\""), NULL);
+}
+
 static void operators_reset_disable_and_enable(void **state)
 {
     lab_run(operated, LIMITED("1, 1"), NULL);
@@ -535,6 +688,11 @@ int main(void)
         cmocka_unit_test(proc_files_are_read),
         cmocka_unit_test(a_new_configuration_finds_the_old_state),
         cmocka_unit_test(operators_reset_disable_and_enable),
+        cmocka_unit_test(an_adaptive_limit_is_reset_to_its_first),
+        cmocka_unit_test(responses_say_what_is_left),
+        cmocka_unit_test(without_being_asked_they_do_not),
+        cmocka_unit_test(a_route_has_a_priority_of_its_own),
+        cmocka_unit_test(the_priority_of_a_route_needs_no_filter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,40 @@ static void five_failures_in_a_row_open_it_and_a_probe_closes_it(void **state)
     lab_run_upstream(five_failures, NULL, NULL, "breaker: {min_calls: 100}");
 }
 
+static uint32_t share(struct lab *lab)
+{
+    struct gateway_view v;
+    struct arena a;
+    uint32_t permille = 0;
+
+    arena_init(&a, NULL, 0, 1 * MIB);
+    expect(lab, gateway_view(lab->gateway, &a, &v) == 0);
+    permille = v.upstreams[0].endpoints[0].share_permille;
+    gateway_view_done(&v);
+    arena_done(&a);
+    return permille;
+}
+
+static void closes_and_starts_slowly(struct lab *lab)
+{
+    ask_times(lab, 5, FAILING);
+    expect_open(lab, "\r\nRetry-After: 30\r\n");
+    expect(lab, share(lab) == 1000);
+    weir_sleep(30 * NS_PER_SEC);
+    expect_ok(lab); /* the probe, after which it is closed */
+    expect(lab, share(lab) >= 100 && share(lab) < 102);
+    weir_sleep(5 * NS_PER_SEC);
+    expect(lab, share(lab) >= 550 && share(lab) < 552);
+    weir_sleep(5 * NS_PER_SEC);
+    expect(lab, share(lab) == 1000);
+}
+
+static void a_breaker_that_closes_starts_slowly(void **state)
+{
+    lab_run_upstream(closes_and_starts_slowly, NULL, NULL,
+                     "slow_start: 10s\n    breaker: {min_calls: 100, probes: 1}");
+}
+
 static void client_errors(struct lab *lab)
 {
     ask_times(lab, 30, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
@@ -297,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_deadline_shrinks_and_travels_on),
         cmocka_unit_test(an_impatient_client_does_not_open_breakers),
         cmocka_unit_test(one_try_is_bounded_as_a_whole),
+        cmocka_unit_test(a_breaker_that_closes_starts_slowly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
