@@ -8,10 +8,10 @@
 #include <weir/runtime.h>
 
 struct weir_mutex {
-    uint32_t state_;
     uint32_t lock_;
+    uint32_t waited_; /* of a weir_rwmutex: when a reader has done so last */
     void *waiters_[2];
-    void *owner_; /* the coroutine that holds it, for dumps */
+    uintptr_t owner_; /* the coroutine that holds it; dumps read it */
 };
 
 /* Locks; parks while another coroutine holds it. Not cancellable: waiting for a mutex is waiting

@@ -140,6 +140,7 @@ static uint64_t holder_of(struct co *co, const struct snapshot *s)
         return 0;
     if (read_safely((const char *)s->object + offset, &owner, sizeof(owner), false) < sizeof(owner))
         return s->wait_for_id;
+    owner &= ~(uintptr_t)1; /* of a mutex: somebody waits */
     if (owner == 0)
         return 0; /* free by now, or held by readers */
     if (owner - stack_arena.base >= stack_arena.size ||

@@ -67,7 +67,7 @@ static NOINLINE int do_slow(struct once *o, struct co *co, void (*fn)(void *arg)
         case ONCE_RUNS:
             ASSERT(atomic_load_explicit(&o->owner, memory_order_relaxed) != co);
             w.ticket = park_prepare(co, WAIT_ONCE, o, 0);
-            wait_for_owner(co, &o->owner);
+            wait_for_owner(co, atomic_load_explicit(&o->owner, memory_order_relaxed));
             r = waitq_wait(&o->queue, &w, co, &o->lock);
             break;
         }

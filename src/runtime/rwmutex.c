@@ -6,10 +6,10 @@
  * holds up nobody. When writers queued together with readers, in one order, a crowd in a tight loop
  * fell into step: each unlocking let the next ones in, who had a turn each and then waited again.
  *
- * A reader that finds a writer has counted itself already; it either sees the writer gone, and then
- * is in, or takes its count back under the lock. Such a passing count may hold up a writer that
- * waits for the last reader, but not for good: whoever brings the count to zero then wakes it, the
- * passing reader included. */
+ * A reader that finds a writer has counted itself already; it takes its count back and then waits.
+ * Such a passing count may hold up a writer that waits for the last reader, but not for good:
+ * whoever brings the count to zero then wakes it, the passing reader included.
+ */
 #include "runtime/explore.h"
 #include "runtime/sync.h"
 
@@ -17,6 +17,11 @@ enum {
     PENDING = 1, /* a writer has the mutex: it is in, or waits for the last reader */
     QUEUE = 2,   /* readers wait for it to leave; changed under the lock */
     READER = 4,  /* one reader */
+};
+
+enum {
+    LONG_PAUSES = 8 * SPIN_PAUSES, /* some five microseconds */
+    BACK_NS = 2 * 1000,
 };
 
 struct __attribute__((may_alias)) rwmutex {
@@ -68,48 +73,21 @@ static NOINLINE void last_reader_leaves(struct rwmutex *m)
         park_run(co);
 }
 
-static NOINLINE void read_lock_slow(struct rwmutex *m)
+/* Takes back the count of a reader that leaves, or does not get in. */
+static inline void count_off(struct rwmutex *m)
 {
-    struct waiter w;
-    struct co *co = co_self(), *writer;
-    unsigned s;
+    unsigned s = atomic_fetch_sub_explicit(&m->state, READER, memory_order_release);
 
-    ASSERT(co != NULL);
-    spin_lock(&m->lock);
-    s = state_of(m);
-    do {
-        if ((s & PENDING) == 0) {
-            spin_unlock(&m->lock);
-            return;
-        }
-    } while (!change(m, &s, (s - READER) | QUEUE));
-    w.ticket = park_prepare(co, WAIT_RWMUTEX_READ, m, PARK_SHIELDED);
-    wait_for_owner(co, mutex_owner(&m->writers));
-    waitq_push_last(&m->readers, &w);
-    writer = next_writer(m);
-    if (writer != NULL)
-        park_run(writer);
-    park(co, NS_NEVER, &m->lock);
+    ASSERT(s >= READER);
+    if (unlikely((s & PENDING) != 0) && s < 2 * READER)
+        last_reader_leaves(m);
 }
 
-void weir_rwmutex_read_lock(struct weir_rwmutex *wm)
+/* Unless a writer keeps readers out. */
+static bool read_now(struct rwmutex *m)
 {
-    struct rwmutex *m = rwmutex_of(wm);
-    unsigned s;
+    unsigned s = state_of(m);
 
-    explore_point("read lock", m);
-    s = atomic_fetch_add_explicit(&m->state, READER, memory_order_acquire);
-    if (unlikely((s & PENDING) != 0))
-        read_lock_slow(m);
-}
-
-bool weir_rwmutex_try_read_lock(struct weir_rwmutex *wm)
-{
-    struct rwmutex *m = rwmutex_of(wm);
-    unsigned s;
-
-    explore_point("try read lock", m);
-    s = state_of(m);
     while ((s & PENDING) == 0) {
         if (change(m, &s, s + READER))
             return true;
@@ -117,23 +95,122 @@ bool weir_rwmutex_try_read_lock(struct weir_rwmutex *wm)
     return false;
 }
 
-void weir_rwmutex_read_unlock(struct weir_rwmutex *wm)
+static uint32_t clock_ns(void)
 {
-    struct rwmutex *m = rwmutex_of(wm);
+    return (uint32_t)world_now_ns(rt.world);
+}
+
+/* If the writer leaves within a few microseconds. Where a reader meets a writer again as soon as it
+ * is back, two processors take turns at this lock, and half of the operations fetch its cache line;
+ * there each stays away for longer. */
+static bool spin_to_read(struct rwmutex *m)
+{
+    unsigned first = SPIN_PAUSES;
+
+    if (!sched_crowded())
+        return false;
+    if (clock_ns() - __atomic_load_n(&m->writers.waited_, __ATOMIC_RELAXED) < BACK_NS)
+        first = LONG_PAUSES;
+    for (unsigned looks = 0;
+         spin_again(mutex_owner(&m->writers), looks, looks == 0 ? first : (unsigned)SPIN_PAUSES);
+         looks++) {
+        if (read_now(m)) {
+            __atomic_store_n(&m->writers.waited_, clock_ns(), __ATOMIC_RELAXED);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A writer has the mutex; the reader has counted itself nevertheless. */
+static NOINLINE void read_lock_slow(struct rwmutex *m)
+{
+    struct waiter w;
+    struct co *co = co_self();
     unsigned s;
 
-    explore_point("read unlock", m);
-    s = atomic_fetch_sub_explicit(&m->state, READER, memory_order_release);
-    ASSERT(s >= READER);
-    if (unlikely((s & PENDING) != 0) && s < 2 * READER)
-        last_reader_leaves(m);
+    ASSERT(co != NULL);
+    count_off(m);
+    explore_point("read lock again", m);
+    if (spin_to_read(m))
+        return;
+    spin_lock(&m->lock);
+    do {
+        if (read_now(m)) {
+            spin_unlock(&m->lock);
+            return;
+        }
+        s = state_of(m);
+    } while ((s & PENDING) == 0 || !change(m, &s, s | QUEUE));
+    w.ticket = park_prepare(co, WAIT_RWMUTEX_READ, m, PARK_SHIELDED);
+    wait_for_owner(co, mutex_owner(&m->writers));
+    waitq_push_last(&m->readers, &w);
+    park(co, NS_NEVER, &m->lock);
+}
+
+static inline void read_lock(struct rwmutex *m)
+{
+    unsigned s = atomic_fetch_add_explicit(&m->state, READER, memory_order_acquire);
+
+    if (unlikely((s & PENDING) != 0))
+        read_lock_slow(m);
+}
+
+/* Tail calls out of the fast paths, which so need to save no register. */
+static NOINLINE void read_lock_explored(struct rwmutex *m)
+{
+    explore_point_slow("read lock", m);
+    read_lock(m);
+}
+
+void weir_rwmutex_read_lock(struct weir_rwmutex *m)
+{
+    if (unlikely(explore_active))
+        read_lock_explored(rwmutex_of(m));
+    else
+        read_lock(rwmutex_of(m));
+}
+
+bool weir_rwmutex_try_read_lock(struct weir_rwmutex *m)
+{
+    explore_point("try read lock", m);
+    return read_now(rwmutex_of(m));
+}
+
+static NOINLINE void read_unlock_explored(struct rwmutex *m)
+{
+    explore_point_slow("read unlock", m);
+    count_off(m);
+}
+
+void weir_rwmutex_read_unlock(struct weir_rwmutex *m)
+{
+    if (unlikely(explore_active))
+        read_unlock_explored(rwmutex_of(m));
+    else
+        count_off(rwmutex_of(m));
 }
 
 /* ---- writers ---- */
 
+/* If the readers leave within a microsecond. Here the looks are close to each other, since nobody
+ * gets in meanwhile. */
+static bool spin_for_readers(struct rwmutex *m)
+{
+    for (int i = 0; i < 16 && sched_crowded(); i++) {
+        spin_pause();
+        spin_pause();
+        if (state_of(m) < READER)
+            return true;
+    }
+    return false;
+}
+
 /* Waits until the readers that came before have left. */
 static NOINLINE void wait_for_readers(struct rwmutex *m, struct co *co)
 {
+    if (spin_for_readers(m))
+        return;
     spin_lock(&m->lock);
     if (state_of(m) < READER) {
         spin_unlock(&m->lock);
@@ -151,7 +228,7 @@ void weir_rwmutex_lock(struct weir_rwmutex *wm)
     ASSERT(co != NULL);
     explore_point("write lock", m);
     mutex_lock(&m->writers, co, WAIT_RWMUTEX_WRITE, m);
-    if (unlikely(atomic_fetch_or_explicit(&m->state, PENDING, memory_order_acquire) >= READER))
+    if (unlikely(atomic_fetch_add_explicit(&m->state, PENDING, memory_order_acquire) >= READER))
         wait_for_readers(m, co);
 }
 

@@ -13,15 +13,16 @@ enum { STARVING_NS = 1000 * 1000 };
 
 /* ---- mutex: struct weir_mutex seen from inside ---- */
 
-enum { LOCKED = 1, WAITED_FOR = 2 /* the queue is not empty; changed under the lock */ };
+enum { WAITED_FOR = 1 /* beside the owner: the queue is not empty; changed under the lock */ };
 
 struct __attribute__((may_alias)) mutex {
-    atomic_uint state;
     struct spinlock lock; /* the queue */
+    uint32_t waited;      /* rwmutex.c */
     struct waitq queue;
-    _Atomic(struct co *) owner;
+    _Atomic(uintptr_t) owner; /* the coroutine that holds it */
 };
 _Static_assert(sizeof(struct mutex) == sizeof(struct weir_mutex), "struct weir_mutex");
+_Static_assert(offsetof(struct mutex, owner) == offsetof(struct weir_mutex, owner_), "for dumps");
 
 struct mutex_waiter {
     struct waiter waiter;
@@ -35,19 +36,32 @@ static struct mutex *mutex_of(struct weir_mutex *m)
     return (struct mutex *)(void *)m;
 }
 
-bool mutex_try_lock(struct weir_mutex *wm)
+static struct co *owner_of(uintptr_t word)
 {
-    struct mutex *m = mutex_of(wm);
-    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+    return (struct co *)(word & ~(uintptr_t)WAITED_FOR); /* NOLINT(performance-no-int-to-ptr) */
+}
 
-    while ((s & LOCKED) == 0) {
-        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | LOCKED, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            atomic_store_explicit(&m->owner, co_self(), memory_order_relaxed);
+struct co *mutex_owner(struct weir_mutex *m)
+{
+    return owner_of(atomic_load_explicit(&mutex_of(m)->owner, memory_order_relaxed));
+}
+
+/* Takes the mutex for co, unless somebody has it. */
+static bool take(struct mutex *m, struct co *co)
+{
+    uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed);
+
+    while (owner_of(word) == NULL) {
+        if (atomic_compare_exchange_weak_explicit(&m->owner, &word, (uintptr_t)co | word,
+                                                  memory_order_acquire, memory_order_relaxed))
             return true;
-        }
     }
     return false;
+}
+
+bool mutex_try_lock(struct weir_mutex *m)
+{
+    return take(mutex_of(m), co_self());
 }
 
 bool weir_mutex_try_lock(struct weir_mutex *m)
@@ -56,35 +70,28 @@ bool weir_mutex_try_lock(struct weir_mutex *m)
     return mutex_try_lock(m);
 }
 
-_Atomic(struct co *) *mutex_owner(struct weir_mutex *m)
-{
-    return &mutex_of(m)->owner;
-}
-
 /* Under the lock: takes the mutex, or makes sure that the unlocker looks into the queue. */
-static bool take_or_announce(struct mutex *m)
+static bool take_or_announce(struct mutex *m, struct co *co)
 {
-    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed), to;
+    uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed), to;
 
     do {
-        to = (s & LOCKED) == 0 ? s | LOCKED : s | WAITED_FOR;
-    } while (!atomic_compare_exchange_weak_explicit(&m->state, &s, to, memory_order_acquire,
+        to = word | (owner_of(word) == NULL ? (uintptr_t)co : WAITED_FOR);
+    } while (!atomic_compare_exchange_weak_explicit(&m->owner, &word, to, memory_order_acquire,
                                                     memory_order_relaxed));
-    return (s & LOCKED) == 0;
+    return owner_of(word) == NULL;
 }
 
-/* Takes the mutex if its owner gives it up in the next microsecond or two. */
-static bool spin_for(struct mutex *m)
+/* Takes the mutex if it is free, or its owner gives it up within a few microseconds. */
+static bool spin_for(struct mutex *m, struct co *co)
 {
-    for (unsigned i = 0; spin_worth(&m->owner, i); i++) {
-        unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+    unsigned looks = 0;
 
-        if ((s & LOCKED) == 0 &&
-            atomic_compare_exchange_strong_explicit(&m->state, &s, s | LOCKED, memory_order_acquire,
-                                                    memory_order_relaxed))
+    do {
+        if (take(m, co))
             return true;
-        spin_pause();
-    }
+    } while (spin_again(owner_of(atomic_load_explicit(&m->owner, memory_order_relaxed)), looks++,
+                        SPIN_PAUSES));
     return false;
 }
 
@@ -94,14 +101,14 @@ static NOINLINE void lock_slow(struct mutex *m, struct co *co, enum wait_reason 
     struct mutex_waiter w = {.co = co, .since_ns = here_now_ns()};
     bool again = false;
 
-    while (!spin_for(m)) {
+    while (!spin_for(m, co)) {
         spin_lock(&m->lock);
-        if (take_or_announce(m)) {
+        if (take_or_announce(m, co)) {
             spin_unlock(&m->lock);
-            break;
+            return;
         }
         w.waiter.ticket = park_prepare(co, reason, object, PARK_SHIELDED);
-        wait_for_owner(co, &m->owner);
+        wait_for_owner(co, owner_of(atomic_load_explicit(&m->owner, memory_order_relaxed)));
         if (again)
             waitq_push_first(&m->queue, &w.waiter);
         else
@@ -111,21 +118,18 @@ static NOINLINE void lock_slow(struct mutex *m, struct co *co, enum wait_reason 
             return;
         again = true;
     }
-    atomic_store_explicit(&m->owner, co, memory_order_relaxed);
 }
 
 static inline void lock(struct weir_mutex *wm, struct co *co, enum wait_reason reason,
                         const void *object)
 {
     struct mutex *m = mutex_of(wm);
-    unsigned unlocked = 0;
+    uintptr_t word = 0;
 
-    if (likely(atomic_compare_exchange_strong_explicit(
-            &m->state, &unlocked, LOCKED, memory_order_acquire, memory_order_relaxed))) {
-        atomic_store_explicit(&m->owner, co, memory_order_relaxed);
+    if (likely(atomic_compare_exchange_strong_explicit(&m->owner, &word, (uintptr_t)co,
+                                                       memory_order_acquire, memory_order_relaxed)))
         return;
-    }
-    ASSERT(atomic_load_explicit(&m->owner, memory_order_relaxed) != co); /* not recursive */
+    ASSERT(owner_of(word) != co); /* not recursive */
     lock_slow(m, co, reason, object);
 }
 
@@ -156,18 +160,7 @@ void weir_mutex_lock(struct weir_mutex *m)
  * somebody was faster; then the next unlock tries again. */
 static bool take_for(struct mutex *m, struct mutex_waiter *w)
 {
-    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
-
-    if (here_now_ns() - w->since_ns <= STARVING_NS)
-        return false;
-    while ((s & LOCKED) == 0) {
-        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | LOCKED, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            atomic_store_explicit(&m->owner, w->co, memory_order_relaxed);
-            return true;
-        }
-    }
-    return false;
+    return here_now_ns() - w->since_ns > STARVING_NS && take(m, w->co);
 }
 
 /* The mutex has been given up and somebody waits, or did just now. */
@@ -184,7 +177,7 @@ static NOINLINE void wake_next(struct mutex *m)
     w = container_of(waitq_first(&m->queue), struct mutex_waiter, waiter);
     waitq_remove(&m->queue, &w->waiter);
     if (waitq_empty(&m->queue))
-        atomic_fetch_and_explicit(&m->state, ~(unsigned)WAITED_FOR, memory_order_relaxed);
+        atomic_fetch_and_explicit(&m->owner, ~(uintptr_t)WAITED_FOR, memory_order_relaxed);
     w->handed = take_for(m, w);
     co = park_claim(w->waiter.ticket);
     spin_unlock(&m->lock);
@@ -195,12 +188,10 @@ static NOINLINE void wake_next(struct mutex *m)
 static inline void unlock(struct weir_mutex *wm)
 {
     struct mutex *m = mutex_of(wm);
-    unsigned s;
 
-    atomic_store_explicit(&m->owner, NULL, memory_order_relaxed);
-    s = atomic_fetch_sub_explicit(&m->state, LOCKED, memory_order_release);
-    ASSERT((s & LOCKED) != 0);
-    if (unlikely(s != LOCKED))
+    ASSERT(mutex_owner(wm) != NULL);
+    /* Of this builtin gcc makes one instruction. */
+    if (unlikely(__atomic_and_fetch((uintptr_t *)&m->owner, WAITED_FOR, __ATOMIC_RELEASE) != 0))
         wake_next(m);
 }
 

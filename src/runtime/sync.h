@@ -5,28 +5,32 @@
 #include "runtime/waitq.h"
 
 /* For the dumps: whom the wait that has just been prepared is for. */
-static inline void wait_for_owner(struct co *co, _Atomic(struct co *) *owner)
+static inline void wait_for_owner(struct co *co, const struct co *owner)
 {
-    struct co *holder = atomic_load_explicit(owner, memory_order_relaxed);
-
-    co->wait_for_id = holder != NULL ? co_id(holder) : 0;
+    co->wait_for_id = owner != NULL ? co_id(owner) : 0;
 }
 
-enum { SPINS = 40 };
+enum { SPIN_LOOKS = 3, SPIN_PAUSES = 32 };
 
-/* Whether to look at a lock once more, after so many looks, before parking: only while its owner
- * may be running on another processor. (A pause takes some 40 ns on recent processors, so this ends
- * within two microseconds.) Control blocks stay readable, so a look at one that has ended does no
- * harm. */
-static inline bool spin_worth(_Atomic(struct co *) *owner, unsigned looks)
+/* Before parking for a lock: waits for the time of some hundred instructions and says that another
+ * look at the lock is worth it; false when there have been enough looks, or its owner (NULL: not
+ * known) does not run on another processor. A pause takes 20 to 45 ns on recent processors, so all
+ * looks together take two to four microseconds. Control blocks stay readable, so a look at one that
+ * has ended does no harm.
+ *
+ * The looks are rare on purpose. Each one takes the lock's cache line away from who works with it,
+ * and a lock that goes from core to core at every operation costs four times as much as one that
+ * stays for a hundred. */
+static inline bool spin_again(const struct co *owner, unsigned looks, unsigned pauses)
 {
-    struct co *holder;
-
-    if (looks >= SPINS || !sched_crowded())
+    if (looks >= SPIN_LOOKS || !sched_crowded())
         return false;
-    holder = atomic_load_explicit(owner, memory_order_relaxed);
-    return holder == NULL ||
-           (atomic_load_explicit(&holder->claim, memory_order_relaxed) & CLAIM_WAITING) == 0;
+    if (owner != NULL &&
+        (atomic_load_explicit(&owner->claim, memory_order_relaxed) & CLAIM_WAITING) != 0)
+        return false;
+    for (unsigned i = 0; i < pauses; i++)
+        spin_pause();
+    return true;
 }
 
 /* sync.c: the mutex for those who are made of it. These are no scheduling points of their own (so
@@ -35,6 +39,6 @@ static inline bool spin_worth(_Atomic(struct co *) *owner, unsigned looks)
 void mutex_lock(struct weir_mutex *m, struct co *co, enum wait_reason reason, const void *object);
 bool mutex_try_lock(struct weir_mutex *m);
 void mutex_unlock(struct weir_mutex *m);
-_Atomic(struct co *) *mutex_owner(struct weir_mutex *m);
+struct co *mutex_owner(struct weir_mutex *m);
 
 #endif
