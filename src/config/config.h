@@ -171,6 +171,7 @@ enum config_filter_kind {
     FILTER_LOCAL_RESPONSE_CACHE, /* response_cache */
     FILTER_FALLBACK,             /* fallback */
     FILTER_FALLBACK_HEADERS,     /* fallback_headers */
+    FILTER_HEDGE,                /* own: config_hedge */
     FILTER_MAX,
 };
 
@@ -245,6 +246,15 @@ struct config_retry_filter {
     int64_t factor;
     bool based_on_previous; /* the wait before, jitter included, times factor */
     int64_t jitter_percent;
+};
+
+#define CONFIG_HEDGES_MAX 3
+
+struct config_hedge {
+    int64_t percentile; /* of the latencies seen; 0: always delay_ns */
+    int64_t delay_ns;   /* while too few have been seen */
+    int64_t delay_min_ns, delay_max_ns;
+    int64_t hedges_max; /* of one request, at most CONFIG_HEDGES_MAX */
 };
 
 struct config_circuit_breaker {

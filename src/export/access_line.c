@@ -110,15 +110,23 @@ static void put_result(struct buf *b, const struct access_record *r)
     put_ms(b, STR(",\"first_byte_ms\":"), r->first_byte_ns);
 }
 
+static struct str outcome_of(const struct access_attempt *a)
+{
+    if (a->lost)
+        return STR("lost");
+    return a->outcome != CAUSE_NONE ? cause_name(a->outcome) : STR("ok");
+}
+
 static void put_attempt(struct buf *b, const struct access_attempt *a)
 {
     put_text(b, STR("{\"endpoint\":"), a->endpoint, SHORT_MAX_BYTES);
-    put_text(b, STR(",\"outcome\":"), a->outcome != CAUSE_NONE ? cause_name(a->outcome) : STR("ok"),
-             WORD_MAX_BYTES);
+    put_text(b, STR(",\"outcome\":"), outcome_of(a), WORD_MAX_BYTES);
     if (a->status != 0)
         put_number(b, STR(",\"status\":"), (uint64_t)MAX(a->status, 0));
     if (a->reused)
         buf_lit(b, ",\"reused\":true");
+    if (a->hedge)
+        buf_lit(b, ",\"hedge\":true");
     put_some(b, STR(",\"not_again\":"), a->not_again, WORD_MAX_BYTES);
     put_ms(b, STR(",\"ms\":"), a->duration_ns);
     buf_putc(b, '}');

@@ -235,6 +235,37 @@ int attempt_fail(struct exchange *x, enum retry_failure failure, enum cause caus
     return 0;
 }
 
+/* Who is behind us, if it is a weir, leaves retrying to us: each layer that retries multiplies. */
+#define ATTEMPT_FIELD STR("X-Weir-Attempt")
+
+bool attempt_came_again(struct exchange *x)
+{
+    struct http_field *f = http_head_find(&x->request, ATTEMPT_FIELD);
+    uint64_t n;
+
+    return f != NULL && str_to_u64(http_field_value(f), UINT32_MAX, &n) == 0 && n > 1;
+}
+
+int attempt_number(struct exchange *x, uint32_t number)
+{
+    char *text = arena_printf(&x->arena, "%u", number);
+
+    http_head_drop(&x->request, ATTEMPT_FIELD);
+    return exchange_add_request_field(x, ATTEMPT_FIELD, str_of(text != NULL ? text : "2"));
+}
+
+void attempt_merge(struct exchange *x, const struct exchange *side)
+{
+    uint32_t i = index_of(side, side->endpoint), at;
+
+    if (side->endpoint == NULL || i == side->tried_count)
+        return;
+    note_tried(x, side->endpoint);
+    at = index_of(x, side->endpoint);
+    if (at != x->tried_count)
+        x->failed[at] += side->failed[i];
+}
+
 int attempt_refuse(struct exchange *x)
 {
     struct upstream *u = x->route->upstream;

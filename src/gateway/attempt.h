@@ -39,6 +39,29 @@ void attempt_end(struct exchange *x);
 /* True when an endpoint that was not tried yet is usable. */
 bool attempt_others(struct exchange *x);
 
+/* True when the request came as a retry, of a gateway in front; or of ours, when it is one. */
+bool attempt_came_again(struct exchange *x);
+/* Tells the next hop which attempt it is. -ENOSPC: no room for the field, and x is refused. */
+int attempt_number(struct exchange *x, uint32_t number);
+
+/* Several attempts at one request, of which one may answer. */
+struct race {
+    atomic_uint winner; /* x->racer of that one; 0: none yet */
+};
+
+/* True when the attempt may answer: it is alone, or no other one has claimed that before. */
+static inline bool attempt_claim(struct exchange *x)
+{
+    unsigned nobody = 0;
+
+    return likely(x->race == NULL) ||
+           atomic_compare_exchange_strong(&x->race->winner, &nobody, x->racer) ||
+           nobody == x->racer;
+}
+
+/* Takes over what a side attempt has learnt about its endpoint. */
+void attempt_merge(struct exchange *x, const struct exchange *side);
+
 /* The head of the final response, behind which its body waits; interim responses are passed on.
  * 0, or the attempt has failed (attempt_fail() was called): -1. (await.c) */
 int attempt_await(struct exchange *x) WEIR_PARKS;

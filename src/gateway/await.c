@@ -98,6 +98,8 @@ static int pass_interim(struct exchange *x)
 
     if (x->request.version_minor == 0)
         return 0;
+    if (!attempt_claim(x)) /* another attempt answers: not in the middle of this */
+        return -ECANCELED;
     http_head_drop_hop_by_hop(&x->response);
     if (forward_head_interim(x, &head) < 0)
         return -ENOBUFS;

@@ -14,6 +14,7 @@
  *     plain             the route's own that change messages; as each wraps the next, the response
  *                       passes them in reverse
  *     retry             inside them: an attempt must not see its path rewritten twice
+ *     hedge             around one attempt at a time, which it may join by a second one
  *     forward           inside retry: each attempt picks its endpoint, asks that endpoint's
  * breaker, and has its own deadlines
  *
@@ -35,7 +36,8 @@ enum rank {
     RANK_CIRCUIT_BREAKER,
     RANK_PLAIN,
     RANK_MAX,
-    RANK_RETRY, /* one only, the last that is configured: add_attempts() */
+    RANK_RETRY, /* one of each only, the last that is configured: add_attempts() */
+    RANK_HEDGE,
 };
 
 static const struct {
@@ -67,6 +69,7 @@ static const struct {
     [FILTER_LOCAL_RESPONSE_CACHE] = {local_response_cache, RANK_CACHE, local_response_cache_make},
     [FILTER_FALLBACK] = {fallback, RANK_FALLBACK, fallback_make},
     [FILTER_FALLBACK_HEADERS] = {fallback_headers, RANK_PLAIN},
+    [FILTER_HEDGE] = {hedge, RANK_HEDGE, hedge_make},
 };
 
 const struct chain *chain_no_route(void)
@@ -222,20 +225,32 @@ static bool holds_too_much(const struct config_route *r)
     return n > EXCHANGE_HOLDS_MAX;
 }
 
-/* The route's Retry has the place of the one in default-filters: two of them would multiply. */
+/* The last one of a kind: the route's has the place of the one in default-filters. NULL: none. */
+static int make_last(const struct filter_maker *m, enum config_filter_kind kind,
+                     const struct filter_settings **ret, const char **ret_message)
+{
+    for (uint32_t i = m->route->filter_count; i > 0; i--) {
+        if (m->route->filters[i - 1].kind == kind)
+            return make_settings(m, &m->route->filters[i - 1], ret, ret_message);
+    }
+    *ret = NULL;
+    return 0;
+}
+
+/* One Retry, since two of them would multiply, and one Hedge. */
 static int add_attempts(const struct filter_maker *m, struct chain *chain, size_t *n,
                         const char **ret_message)
 {
-    const struct filter_settings *s = NULL;
+    const struct filter_settings *retries, *hedges;
+    int rc = make_last(m, FILTER_RETRY, &retries, ret_message);
 
-    for (uint32_t i = m->route->filter_count; s == NULL && i > 0; i--) {
-        const struct config_filter *f = &m->route->filters[i - 1];
-        int rc = f->kind == FILTER_RETRY ? make_settings(m, f, &s, ret_message) : 0;
-
-        if (rc < 0)
-            return rc;
-    }
-    chain[(*n)++] = (struct chain){retry, s};
+    if (rc == 0)
+        rc = make_last(m, FILTER_HEDGE, &hedges, ret_message);
+    if (rc < 0)
+        return rc;
+    chain[(*n)++] = (struct chain){retry, retries};
+    if (hedges != NULL)
+        chain[(*n)++] = (struct chain){hedge, hedges};
     chain[(*n)++] = (struct chain){forward, NULL};
     return 0;
 }

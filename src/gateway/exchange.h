@@ -16,6 +16,7 @@
 
 struct conn;
 struct serving;
+struct race;
 
 enum response_source {
     RESPONSE_NONE,     /* not yet, or never: the connection is to be cut */
@@ -97,6 +98,8 @@ struct exchange {
     int64_t deadline_ns; /* of all attempts; NS_NEVER until the request's last byte is sent */
     int64_t limit_ns;    /* until when the client waits; NS_NEVER: it did not say */
     bool in_budget;      /* entered the upstream's retry budget */
+    uint8_t racer;       /* which attempt this is, from 1, when there are several at once */
+    struct race *race;   /* of them (attempt.h); NULL: there is one */
 
     bool elsewhere; /* another upstream is tried (again.h): see before */
     struct cache_use

@@ -17,6 +17,8 @@ struct access_attempt {
     int status;          /* of its response; 0: none came */
     int64_t duration_ns;
     bool reused;          /* on a connection that had served before */
+    bool hedge;           /* sent while another one ran */
+    bool lost;            /* ended because another one had answered */
     struct str not_again; /* after a failure: why there was no retry ("budget"); else empty */
 };
 

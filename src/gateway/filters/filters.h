@@ -68,6 +68,8 @@ filter_fn preserve_host_header;
 filter_fn circuit_breaker;
 filter_make_fn circuit_breaker_make;
 filter_make_fn retry_make;
+filter_fn hedge;
+filter_make_fn hedge_make;
 filter_fn set_priority;
 filter_fn request_size;
 filter_fn request_header_size;

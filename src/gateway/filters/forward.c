@@ -117,7 +117,7 @@ int forward(struct exchange *x, const struct chain *next)
 {
     int rc;
 
-    if (!attempt_begin(x, x->fresh))
+    if (!x->attempt_running && !attempt_begin(x, x->fresh)) /* hedge begins its own */
         return attempt_fail(x, RETRY_REFUSED_LOCALLY, CAUSE_DESTINATION_UNAVAILABLE);
     rc = get_connection(x);
     if (rc < 0)

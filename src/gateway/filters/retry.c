@@ -189,25 +189,6 @@ static bool status_is_failure(const struct exchange *x, const struct tries *t)
             config_statuses_has(&t->rules->series, x->response.status));
 }
 
-/* Who is behind us, if it is a weir, leaves retrying to us: each layer that retries multiplies. */
-#define ATTEMPT_FIELD STR("X-Weir-Attempt")
-
-static bool came_as_retry(struct exchange *x)
-{
-    struct http_field *f = http_head_find(&x->request, ATTEMPT_FIELD);
-    uint64_t n;
-
-    return f != NULL && str_to_u64(http_field_value(f), UINT32_MAX, &n) == 0 && n > 1;
-}
-
-static int number_attempt(struct exchange *x)
-{
-    char *number = arena_printf(&x->arena, "%u", x->record.attempt_count + 1);
-
-    http_head_drop(&x->request, ATTEMPT_FIELD);
-    return exchange_add_request_field(x, ATTEMPT_FIELD, str_of(number != NULL ? number : "2"));
-}
-
 /* The next attempt has been decided on: waits for its time. False: the exchange is refused. */
 static bool prepare_again(struct exchange *x, struct tries *t, struct retry_decision d)
 {
@@ -220,7 +201,7 @@ static bool prepare_again(struct exchange *x, struct tries *t, struct retry_deci
     atomic_fetch_add_explicit(&state->retries_total, 1, memory_order_relaxed);
     x->fresh = d.verdict == RETRY_SAME;
     t->waited_ns = d.backoff_ns;
-    if (number_attempt(x) < 0)
+    if (attempt_number(x, x->record.attempt_count + 1) < 0)
         return false;
     rc = back_off(x, d.backoff_ns);
     if (rc == 0)
@@ -252,7 +233,7 @@ static int again(struct exchange *x, const struct chain *next)
     struct tries t = tries_of(x, chain_settings(next));
     int rc;
 
-    t.in_front = came_as_retry(x);
+    t.in_front = attempt_came_again(x);
     do {
         struct retry_decision d;
 
