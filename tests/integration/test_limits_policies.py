@@ -182,9 +182,10 @@ class Overload:
 
     def __str__(self):
         return (f"capacity used {self.used:.0%}, low refused {len(self.refused)} of "
-                f"{self.low_sent}, p50 {quantile(self.refused, .5) * 1e3:.1f} ms; high served "
+                f"{self.low_sent}, p50 {quantile(self.refused, .5) * 1e3:.1f} ms, p99 "
+                f"{quantile(self.refused, .99) * 1e3:.1f} ms; high served "
                 f"{len(self.high)} of {self.high_sent}, p50 {quantile(self.high, .5) * 1e3:.1f} ms, "
-                f"unloaded {self.calm_s * 1e3:.1f} ms")
+                f"p99 {quantile(self.high, .99) * 1e3:.1f} ms, unloaded {self.calm_s * 1e3:.1f} ms")
 
     def as_promised(self):
         """The origin is busy, refusals are quick, and nothing that matters is refused or waits for
