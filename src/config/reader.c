@@ -189,15 +189,18 @@ bool reader_is_list(struct reader *r, const struct setting *s, const struct node
     return true;
 }
 
+void *reader_list(struct reader *r, const struct setting *s, const struct node *n,
+                  const struct path *path, size_t item_size)
+{
+    return reader_is_list(r, s, n, path) ? reader_alloc(r, n->count * item_size) : NULL;
+}
+
 static void read_cidrs(struct reader *r, const struct setting *s, const struct node *n,
                        const struct path *path, void *base)
 {
-    struct str *items;
+    struct str *items = reader_list(r, s, n, path, sizeof(*items));
     unsigned i = 0;
 
-    if (!reader_is_list(r, s, n, path))
-        return;
-    items = reader_alloc(r, n->count * sizeof(*items));
     if (items == NULL)
         return;
     for (const struct node_entry *e = n->entries; e != NULL; e = e->next, i++) {
@@ -228,12 +231,9 @@ static void read_sections(struct reader *r, const struct setting *s, const struc
                           const struct path *path, void *base)
 {
     const struct section *section = s->section;
+    char *items = reader_list(r, s, n, path, section->size);
     unsigned i = 0;
-    char *items;
 
-    if (!reader_is_list(r, s, n, path))
-        return;
-    items = reader_alloc(r, n->count * section->size);
     if (items == NULL)
         return;
     for (const struct node_entry *e = n->entries; e != NULL; e = e->next, i++) {

@@ -77,4 +77,8 @@ void reader_section(struct reader *r, const struct section *s, const struct node
 bool reader_is_list(struct reader *r, const struct setting *s, const struct node *n,
                     const struct path *path);
 
+/* Room for the items of such a list, zeroed; NULL when it is none or memory is out. */
+void *reader_list(struct reader *r, const struct setting *s, const struct node *n,
+                  const struct path *path, size_t item_size);
+
 #endif

@@ -99,12 +99,9 @@ void route_read_uri(struct reader *r, const struct node *n, const struct path *p
 void route_read_predicates(struct reader *r, const struct setting *s, const struct node *n,
                            const struct path *path, struct config_route *route)
 {
-    struct config_predicate *items;
+    struct config_predicate *items = reader_list(r, s, n, path, sizeof(*items));
     unsigned i = 0;
 
-    if (!reader_is_list(r, s, n, path))
-        return;
-    items = reader_alloc(r, n->count * sizeof(*items));
     if (items == NULL)
         return;
     for (const struct node_entry *e = n->entries; e != NULL; e = e->next, i++) {
@@ -122,12 +119,9 @@ void route_read_predicates(struct reader *r, const struct setting *s, const stru
 static struct config_filter *read_filter_list(struct reader *r, const struct setting *s,
                                               const struct node *n, const struct path *path)
 {
-    struct config_filter *items;
+    struct config_filter *items = reader_list(r, s, n, path, sizeof(*items));
     unsigned i = 0;
 
-    if (!reader_is_list(r, s, n, path))
-        return NULL;
-    items = reader_alloc(r, n->count * sizeof(*items));
     if (items == NULL)
         return NULL;
     for (const struct node_entry *e = n->entries; e != NULL; e = e->next, i++) {
