@@ -16,10 +16,6 @@
 
 #include <weir/runtime.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 enum { WEIR_BULKHEAD_PRIORITIES = 4 }; /* 0: least, as in <weir/shed.h> */
 
 struct weir_bulkhead_options {
@@ -81,9 +77,5 @@ struct weir_bulkhead_view {
 WEIR_API struct weir_bulkhead_view weir_bulkhead_view(const struct weir_bulkhead *b);
 /* "entered", "full", "timed_out", "deadline", "cancelled". */
 WEIR_API const char *weir_bulkhead_refusal_text(enum weir_bulkhead_refusal refusal);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

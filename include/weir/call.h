@@ -41,10 +41,6 @@
 #include <weir/shed.h>
 #include <weir/throttle.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Why a call ended as it did. */
 enum weir_call_reason {
     WEIR_CALL_OK,
@@ -168,9 +164,5 @@ WEIR_API int weir_call(const struct weir_policy *policy, int (*fn)(void *arg), v
 
 /* "ok", "failed", "attempts", "budget", "shed", ... */
 WEIR_API const char *weir_call_reason_text(enum weir_call_reason reason);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

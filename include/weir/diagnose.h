@@ -8,10 +8,6 @@
 
 #include <weir/visibility.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* ---- dumps ---- */
 
 enum weir_dump_flags {
@@ -136,9 +132,5 @@ struct weir_stats {
 /* Fills the first stats->size bytes. All zero outside weir_main(). Any thread while it runs. 0, or
  * -EINVAL: size is too small, or of a later version. */
 WEIR_API int weir_stats(struct weir_stats *stats);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -31,10 +31,6 @@
 
 #include <weir/visibility.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 struct weir_error;
 
 /* Codes that are not of errno: WEIR_CODE_OWN, WEIR_CODE_OWN - 1, ... */
@@ -126,9 +122,5 @@ WEIR_API size_t weir_error_format_full(const struct weir_error *e, char *out, si
 
 /* "ENOENT" for -ENOENT; "" when the code has no name. */
 WEIR_API const char *weir_code_name(int code);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -24,10 +24,6 @@
 
 #include <weir/visibility.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 enum weir_explore_strategy {
     /* Uniform among those who could go on. Finds what many schedules show. */
     WEIR_EXPLORE_RANDOM,
@@ -86,9 +82,5 @@ WEIR_API bool weir_explore_last(struct weir_explore_report *ret);
  * (atomic variables): another coroutine may run here. what, a literal, and object are for the
  * trace. In other runs it does nothing and costs a nanosecond. */
 WEIR_API void weir_explore_point(const char *what, const void *object);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

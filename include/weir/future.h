@@ -18,10 +18,6 @@
 
 #include <weir/runtime.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 struct weir_future {
     uint32_t state_, lock_;
     long result_;
@@ -57,9 +53,5 @@ WEIR_API int weir_future_cancel(struct weir_future *f);
 /* Cancels, and waits until the work is over, whatever happens to the caller's scope; the future's
  * memory may then go. Nothing to do for one that was never used. */
 WEIR_API void weir_future_end(struct weir_future *f) WEIR_PARKS;
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

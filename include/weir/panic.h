@@ -47,10 +47,6 @@
 
 #include <weir/runtime.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 enum { WEIR_PANIC_MESSAGE = 256, WEIR_PANIC_FRAMES = 24 };
 
 struct weir_panic_info {
@@ -121,9 +117,5 @@ WEIR_API void weir_set_panic_hook(weir_panic_hook *hook, void *arg);
 
 /* What the report on stderr would be, with the names and lines of the backtrace, to fd. */
 WEIR_API void weir_panic_print(int fd, const struct weir_panic_info *info);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -25,10 +25,6 @@
 
 #include <weir/future.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 struct weir_pool;
 
 struct weir_pool_options {
@@ -141,9 +137,5 @@ struct weir_pool_stats {
 
 /* Fills *ret up to ret->size, which the caller sets. From any coroutine or thread. */
 WEIR_API void weir_pool_get_stats(struct weir_pool *p, struct weir_pool_stats *ret);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif
