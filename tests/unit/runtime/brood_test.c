@@ -2,13 +2,12 @@
 #include "runtime/runq.h"
 
 #include <limits.h>
-#include <pthread.h>
 
 #include <weir/chan.h>
 #include <weir/scope.h>
 
-#include "check.h"
 #include "runtime/stack.h"
+#include "thieves.h"
 
 static void newest_first_and_thieves_take_the_oldest_half(void)
 {
@@ -80,61 +79,21 @@ static void who_yields_to_newborn_that_never_end_gets_its_turn(void)
 
 /* ---- thieves ---- */
 
-enum { ITEMS = 400000 / SLOWER, THIEVES = 3 };
-
-static struct runq owner_q;
-static struct co *items; /* only their addresses and links matter */
-static atomic_uint *taken;
-static atomic_bool done;
-
-static void take(struct co *co)
-{
-    CHECK(co >= items && co < items + ITEMS);
-    CHECK_EQ(atomic_fetch_add(&taken[co - items], 1), 0);
-}
-
-static void *steal_all(void *arg)
-{
-    static struct runq own[THIEVES];
-    struct runq *q = &own[(uintptr_t)arg];
-    bool last = false;
-
-    while (!last) {
-        struct co *co;
-
-        last = atomic_load(&done); /* then one more look */
-        for (co = runq_steal(q, &owner_q); co != NULL; co = runq_get(q))
-            take(co);
-    }
-    return NULL;
-}
-
 static void owner_and_thieves_take_each_item_once(void)
 {
-    pthread_t threads[THIEVES];
+    struct runq *q = &loot.owner;
     struct co *co;
 
-    items = calloc(ITEMS, sizeof(*items));
-    taken = calloc(ITEMS, sizeof(*taken));
-    for (uintptr_t i = 0; i < THIEVES; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, steal_all, (void *)i), 0);
+    thieves_start(runq_steal);
     for (int i = 0; i < ITEMS; i++) {
-        if (i % 4 != 0 || !runq_push_yielded(&owner_q, &items[i], (unsigned)i))
-            runq_push_newborn(&owner_q, &items[i]);
-        if (i % 5 == 0 && (co = runq_get_long(&owner_q, (unsigned)i, i % 2 == 0)) != NULL)
+        if (i % 4 != 0 || !runq_push_yielded(q, &loot.items[i], (unsigned)i))
+            runq_push_newborn(q, &loot.items[i]);
+        if (i % 5 == 0 && (co = runq_get_long(q, (unsigned)i, i % 2 == 0)) != NULL)
             take(co);
-        if (i % 3 == 0 && (co = runq_get(&owner_q)) != NULL)
+        if (i % 3 == 0 && (co = runq_get(q)) != NULL)
             take(co);
     }
-    while ((co = runq_get(&owner_q)) != NULL)
-        take(co);
-    atomic_store(&done, true);
-    for (int i = 0; i < THIEVES; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 0; i < ITEMS; i++)
-        CHECK_EQ(atomic_load(&taken[i]), 1);
-    free(items);
-    free(taken);
+    thieves_end();
 }
 
 /* ---- in the runtime ---- */

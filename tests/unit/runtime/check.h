@@ -59,6 +59,15 @@ static inline void check_failed(void)
         }                                                                                          \
     } while (0)
 
+/* The part stands in the text. */
+static inline void check_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) {
+        fprintf(stderr, "%s: no \"%s\" in:\n%s\n", check_now.test, part, text);
+        check_failed();
+    }
+}
+
 struct test {
     const char *name;
     void (*fn)(void);

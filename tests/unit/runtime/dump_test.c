@@ -30,14 +30,6 @@ static const char *dump(unsigned flags)
     return text;
 }
 
-static void check_has(const char *in, const char *part)
-{
-    if (strstr(in, part) == NULL) {
-        fprintf(stderr, "no \"%s\" in:\n%s\n", part, in);
-        abort();
-    }
-}
-
 static void recv_one(void *arg)
 {
     int got;

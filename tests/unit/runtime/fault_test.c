@@ -1,5 +1,5 @@
 /* Faults: which are contained, and what is told about the others. Each in a process of its own. */
-#include "check.h"
+#include "child.h"
 
 #if defined(WEIR_SANITIZED)
 
@@ -15,40 +15,10 @@ int main(void)
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/panic.h>
 #include <weir/scope.h>
-
-enum { TEXT_MAX = 65536 };
-
-/* Runs fn in a child process; its stderr into text. Returns the status as waitpid() has it. */
-static int run_in_child(void (*fn)(void), char *text)
-{
-    int fds[2], status;
-    size_t len = 0;
-    ssize_t n;
-    pid_t pid;
-
-    CHECK_EQ(pipe(fds), 0);
-    pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        dup2(fds[1], STDERR_FILENO);
-        close(fds[0]);
-        close(fds[1]);
-        fn();
-        _exit(0);
-    }
-    close(fds[1]);
-    while ((n = read(fds[0], text + len, TEXT_MAX - 1 - len)) > 0)
-        len += (size_t)n;
-    text[len] = '\0';
-    close(fds[0]);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    return status;
-}
 
 static void run(unsigned workers, int (*fn)(void *arg), bool contain)
 {
@@ -58,14 +28,6 @@ static void run(unsigned workers, int (*fn)(void *arg), bool contain)
                              .contain_faults = contain};
 
     CHECK_EQ(weir_main(fn, NULL, &o), 0);
-}
-
-static void check_text(const char *text, const char *wanted)
-{
-    if (strstr(text, wanted) == NULL) {
-        fprintf(stderr, "no \"%s\" in:\n%s\n", wanted, text);
-        abort();
-    }
 }
 
 static void count_up(void *arg)
@@ -155,10 +117,10 @@ static void overflow_ends_coroutine(void)
 
 static void an_overflow_is_a_panic(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(overflow_recovered, text);
 
-    check_text(text, "");
+    check_has(text, "");
     CHECK_EQ(status, 0);
     CHECK_EQ(run_in_child(overflow_ends_coroutine, text), 0);
 }
@@ -180,13 +142,13 @@ static void overflow_reported(void)
 
 static void an_overflow_is_reported_with_its_place(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
 
     CHECK_EQ(run_in_child(overflow_reported, text), 0);
-    check_text(text, "\"deep\": the stack of 128 KiB overflowed in fill_stack");
-    check_text(text, ": raise "
-                     "weir_options.stack_bytes [EOVERFLOW]");
-    check_text(text, "#1 fill_stack");
+    check_has(text, "\"deep\": the stack of 128 KiB overflowed in fill_stack");
+    check_has(text, ": raise "
+                    "weir_options.stack_bytes [EOVERFLOW]");
+    check_has(text, "#1 fill_stack");
 }
 
 static void overflows_again(void *arg)
@@ -213,12 +175,12 @@ static void overflow_on_spare(void)
 
 static void an_overflow_of_the_spare_stack_crashes(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(overflow_on_spare, text);
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-    check_text(text, "its stack has overflowed");
-    check_text(text, "had overflowed before");
+    check_has(text, "its stack has overflowed");
+    check_has(text, "had overflowed before");
 }
 
 /* ---- other faults in user code ---- */
@@ -291,7 +253,7 @@ static void faults_contained(void)
 
 static void faults_in_user_code_are_panics_when_asked_for(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(faults_contained, text);
 
     if (status != 0)
@@ -314,16 +276,16 @@ static void fault_not_contained(void)
 
 static void unasked_a_fault_crashes_with_a_report(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(fault_not_contained, text);
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-    check_text(text, "crash: SIGSEGV (code 1), address 0x10");
-    check_text(text, "in coroutine ");
-    check_text(text, "not contained: weir_options.contain_faults is not set");
-    check_text(text, "writes_to_null+0x");
-    check_text(text, "all coroutines:");
-    check_text(text, "main");
+    check_has(text, "crash: SIGSEGV (code 1), address 0x10");
+    check_has(text, "in coroutine ");
+    check_has(text, "not contained: weir_options.contain_faults is not set");
+    check_has(text, "writes_to_null+0x");
+    check_has(text, "all coroutines:");
+    check_has(text, "main");
 }
 
 /* ---- faults elsewhere ---- */
@@ -363,15 +325,15 @@ static void fault_in_runtime(void)
 
 static void where_locks_may_be_held_a_fault_crashes(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(fault_in_libc, text);
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-    check_text(text, "in a library, which may hold locks");
-    check_text(text, "faults_in_libc+0x");
+    check_has(text, "in a library, which may hold locks");
+    check_has(text, "faults_in_libc+0x");
     status = run_in_child(fault_in_runtime, text);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-    check_text(text, "in the runtime, which may hold locks");
+    check_has(text, "in the runtime, which may hold locks");
 }
 
 /* ---- handlers of others ---- */
@@ -404,7 +366,7 @@ static void handler_comes_back(void)
 
 static void handlers_of_others_are_kept(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(handled_by_others, text);
 
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);

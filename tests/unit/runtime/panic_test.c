@@ -1,10 +1,9 @@
 /* Panics: what runs, in which order, and what is left. */
-#include "check.h"
+#include "child.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/diagnose.h>
@@ -434,35 +433,6 @@ static void a_panic_in_a_blocking_call_is_the_callers(void)
 
 /* ---- processes that end ---- */
 
-enum { TEXT_MAX = 16384 };
-
-/* Runs fn in a child process; its stderr into text. Returns the status as waitpid() has it. */
-static int run_in_child(void (*fn)(void), char *text)
-{
-    int fds[2], status;
-    size_t len = 0;
-    ssize_t n;
-    pid_t pid;
-
-    CHECK_EQ(pipe(fds), 0);
-    pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        dup2(fds[1], STDERR_FILENO);
-        close(fds[0]);
-        close(fds[1]);
-        fn();
-        _exit(0);
-    }
-    close(fds[1]);
-    while ((n = read(fds[0], text + len, TEXT_MAX - 1 - len)) > 0)
-        len += (size_t)n;
-    text[len] = '\0';
-    close(fds[0]);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 static int spawns_one_that_panics(void *arg)
 {
     int n = 0;
@@ -480,7 +450,7 @@ static void panic_is_reported(void)
 
 static void the_report_has_names_and_lines(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
 
     CHECK_EQ(run_in_child(panic_is_reported, text), 0);
     CHECK(strstr(text, "\"worker\"") != NULL);
@@ -506,7 +476,7 @@ static void panic_without_runtime(void)
 
 static void where_asked_to_a_panic_aborts(void)
 {
-    char text[TEXT_MAX];
+    char text[CHILD_TEXT_MAX];
     int status = run_in_child(panic_with_abort, text);
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);

@@ -30,14 +30,6 @@ static const char *profile(enum weir_profile kind, enum weir_profile_format form
     return text;
 }
 
-static void check_has(const char *in, const char *part)
-{
-    if (strstr(in, part) == NULL) {
-        fprintf(stderr, "no \"%s\" in:\n%s\n", part, in);
-        abort();
-    }
-}
-
 /* Milliseconds and times on the first line. */
 static void totals(const char *in, double *ret_ms, unsigned long long *ret_times)
 {

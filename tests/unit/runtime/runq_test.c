@@ -1,78 +1,37 @@
 /* The run queue with a ring of four: every coroutine comes out exactly once. */
-#include "runtime/runq.h"
+#include "thieves.h"
 
-#include <pthread.h>
-
-#include "check.h"
-
-enum { ITEMS = 400000 / SLOWER, THIEVES = 3 };
-
-static struct runq owner_q;
-static struct co *items; /* only their addresses and ->next matter */
-static atomic_uint *taken;
-static atomic_bool done;
-
-static void take(struct co *co)
+static struct co *steal_from_ring_or_slot(struct runq *own, struct runq *from)
 {
-    CHECK(co >= items && co < items + ITEMS);
-    CHECK_EQ(atomic_fetch_add(&taken[co - items], 1), 0);
-}
+    struct co *co = runq_steal(own, from);
 
-static void *thief(void *arg)
-{
-    static struct runq own[THIEVES];
-    struct runq *q = &own[(uintptr_t)arg];
-    bool last = false;
-
-    while (!last) {
-        struct co *co;
-
-        last = atomic_load(&done); /* then one more look */
-        co = runq_steal(q, &owner_q);
-        if (co == NULL)
-            co = runq_steal_next(&owner_q);
-        for (; co != NULL; co = runq_get(q))
-            take(co);
-    }
-    return NULL;
+    return co != NULL ? co : runq_steal_next(from);
 }
 
 static void owner_and_thieves_take_each_item_once(void)
 {
-    pthread_t threads[THIEVES];
     struct co *co, *next;
 
-    memset(&owner_q, 0, sizeof(owner_q));
-    items = calloc(ITEMS, sizeof(*items));
-    taken = calloc(ITEMS, sizeof(*taken));
-    atomic_store(&done, false);
-    for (uintptr_t i = 0; i < THIEVES; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, thief, (void *)i), 0);
+    thieves_start(steal_from_ring_or_slot);
     for (int i = 0; i < ITEMS; i++) {
-        co = i % 3 == 0 ? runq_swap_next(&owner_q, &items[i]) : &items[i];
-        while (co != NULL && !runq_push(&owner_q, co)) {
+        co = i % 3 == 0 ? runq_swap_next(&loot.owner, &loot.items[i]) : &loot.items[i];
+        while (co != NULL && !runq_push(&loot.owner, co)) {
             struct co *first, *last;
 
-            if (runq_take_half(&owner_q, &first, &last) == 0)
+            if (runq_take_half(&loot.owner, &first, &last) == 0)
                 continue;
             for (; first != NULL; first = next) {
                 next = first->next;
                 take(first);
             }
         }
-        if (i % 5 == 0 && (co = runq_get(&owner_q)) != NULL)
+        if (i % 5 == 0 && (co = runq_get(&loot.owner)) != NULL)
             take(co);
     }
-    while ((co = runq_get(&owner_q)) != NULL)
-        take(co);
-    atomic_store(&done, true);
-    for (int i = 0; i < THIEVES; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 0; i < ITEMS; i++)
-        CHECK_EQ(atomic_load(&taken[i]), 1);
-    free(taken);
-    free(items);
+    thieves_end();
 }
+
+static struct runq q;
 
 static void slot_runs_first_but_not_for_ever(void)
 {
@@ -80,16 +39,16 @@ static void slot_runs_first_but_not_for_ever(void)
     int until_ring = 0;
 
     for (int alone = 0; alone < 2; alone++) {
-        memset(&owner_q, 0, sizeof(owner_q));
+        memset(&q, 0, sizeof(q));
         if (alone)
-            lone_begin(&owner_q.lone);
+            lone_begin(&q.lone);
         until_ring = 0;
-        CHECK(runq_push(&owner_q, &ring_one));
+        CHECK(runq_push(&q, &ring_one));
         for (;;) {
             struct co *co;
 
-            CHECK(runq_swap_next(&owner_q, &slot_one) == NULL);
-            co = runq_get(&owner_q);
+            CHECK(runq_swap_next(&q, &slot_one) == NULL);
+            co = runq_get(&q);
             if (co == &ring_one)
                 break;
             CHECK(co == &slot_one);
@@ -104,15 +63,15 @@ static void full_ring_refuses_and_halves(void)
     static struct co four[4], one;
     struct co *first, *last;
 
-    memset(&owner_q, 0, sizeof(owner_q));
+    memset(&q, 0, sizeof(q));
     CHECK_EQ(RUNQ_SIZE, 4);
     for (int i = 0; i < 4; i++)
-        CHECK(runq_push(&owner_q, &four[i]));
-    CHECK(!runq_push(&owner_q, &one));
-    CHECK_EQ(runq_take_half(&owner_q, &first, &last), 2);
+        CHECK(runq_push(&q, &four[i]));
+    CHECK(!runq_push(&q, &one));
+    CHECK_EQ(runq_take_half(&q, &first, &last), 2);
     CHECK(first == &four[0] && first->next == &four[1] && last == &four[1]);
-    CHECK(runq_push(&owner_q, &one));
-    CHECK(runq_get(&owner_q) == &four[2]);
+    CHECK(runq_push(&q, &one));
+    CHECK(runq_get(&q) == &four[2]);
 }
 
 static const struct test tests[] = {
