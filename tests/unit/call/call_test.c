@@ -33,6 +33,15 @@ static void new_breaker(const struct weir_breaker_options *o)
     CHECK_EQ(weir_breaker_init(&breaker, o != NULL ? o : &defaults, weir_now()), 0);
 }
 
+static void new_bulkhead(struct weir_bulkhead *b, unsigned running, unsigned waiting,
+                         int64_t wait_ns)
+{
+    struct weir_bulkhead_options o = {
+        .size = sizeof(o), .running_max = running, .waiting_max = waiting, .max_wait_ns = wait_ns};
+
+    CHECK_EQ(weir_bulkhead_init(b, &o), 0);
+}
+
 static struct weir_breaker_view seen(void)
 {
     return weir_breaker_view(&breaker, weir_now());
@@ -139,11 +148,7 @@ static int later_guard_run(void *arg)
     new_breaker(NULL);
     weir_breaker_ladder(&breaker, 3, weir_now());
     weir_sleep(31 * NS_PER_SEC);
-    CHECK_EQ(
-        weir_bulkhead_init(
-            &bulkhead, &(struct weir_bulkhead_options){.size = sizeof(struct weir_bulkhead_options),
-                                                       .running_max = 1}),
-        0);
+    new_bulkhead(&bulkhead, 1, 0, 0);
     CHECK(weir_bulkhead_try_enter(&bulkhead));
     weir_budget_init(&budget, 0, 1);
     p.breaker = &breaker;
@@ -188,13 +193,7 @@ static int renewed_run(void *arg)
     int five = 5;
 
     new_breaker(NULL);
-    CHECK_EQ(
-        weir_bulkhead_init(
-            &bulkhead, &(struct weir_bulkhead_options){.size = sizeof(struct weir_bulkhead_options),
-                                                       .running_max = 1,
-                                                       .waiting_max = 1,
-                                                       .max_wait_ns = NS_PER_SEC}),
-        0);
+    new_bulkhead(&bulkhead, 1, 1, NS_PER_SEC);
     CHECK(weir_bulkhead_try_enter(&bulkhead));
     p.breaker = &breaker;
     p.bulkhead = &bulkhead;
@@ -283,13 +282,7 @@ static int blame_run(void *arg)
     int64_t long_ns = NS_PER_SEC;
 
     new_breaker(NULL);
-    CHECK_EQ(
-        weir_bulkhead_init(
-            &bulkhead, &(struct weir_bulkhead_options){.size = sizeof(struct weir_bulkhead_options),
-                                                       .running_max = 1,
-                                                       .waiting_max = 1,
-                                                       .max_wait_ns = NS_PER_SEC}),
-        0);
+    new_bulkhead(&bulkhead, 1, 1, NS_PER_SEC);
     p.breaker = &breaker;
     p.bulkhead = &bulkhead;
     p.timeout_ns = 50 * MS;
@@ -613,13 +606,7 @@ static int crowd_run(void *arg)
     o.failure_percent = 0;
     new_breaker(&o);
     crowd.begun = crowd.ended = crowd.answered = 0;
-    CHECK_EQ(weir_bulkhead_init(
-                 &crowd.bulkhead,
-                 &(struct weir_bulkhead_options){.size = sizeof(struct weir_bulkhead_options),
-                                                 .running_max = 6,
-                                                 .waiting_max = 16,
-                                                 .max_wait_ns = 10 * NS_PER_SEC}),
-             0);
+    new_bulkhead(&crowd.bulkhead, 6, 16, 10 * NS_PER_SEC);
     CHECK_EQ(weir_adaptive_init(&crowd.adaptive, &limits, weir_now()), 0);
     weir_budget_init(&crowd.budget, 50, 2);
     WEIR_SCOPE (s) {

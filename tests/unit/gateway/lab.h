@@ -75,6 +75,12 @@ void lab_fail(struct lab *lab, int line, const char *what, const char *text, con
 #define expect_client_got(lab, text)                                                               \
     (lab_client_got(lab, text) ? (void)0                                                           \
                                : lab_fail(lab, __LINE__, "the client got", text, (lab)->reply))
+/* Asks, and gets a response with that status. */
+#define expect_status(lab, bytes, status)                                                          \
+    do {                                                                                           \
+        lab_talk(lab, bytes);                                                                      \
+        expect_client_got(lab, "HTTP/1.1 " #status " ");                                           \
+    } while (0)
 #define expect_client_not_got(lab, text)                                                           \
     (lab_client_got(lab, text)                                                                     \
          ? lab_fail(lab, __LINE__, "the client did not get", text, (lab)->reply)                   \

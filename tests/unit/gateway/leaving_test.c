@@ -166,8 +166,7 @@ static void leave_as_it_gets_free(struct lab *lab)
         expect(lab, told.gone == 2 * ((unsigned)i + 1));
     }
     lab->hold = false;
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
 }
 
 static void who_gets_a_place_and_leaves_gives_it_back_once(void **state)

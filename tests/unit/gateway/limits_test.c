@@ -74,6 +74,13 @@ static void client_main(void *arg)
     stream_close(s);
 }
 
+static void start_client(struct weir_scope *scope, struct client *c, struct lab *lab,
+                         const char *bytes, int64_t patience_ns)
+{
+    *c = (struct client){.lab = lab, .bytes = bytes, .patience_ns = patience_ns};
+    expect(lab, weir_scope_go(scope, "client", client_main, c) == 0);
+}
+
 static bool got(const struct client *c, const char *text)
 {
     return strstr(c->reply, text) != NULL;
@@ -84,11 +91,9 @@ static bool got(const struct client *c, const char *text)
 static void spend_the_burst(struct lab *lab)
 {
     for (int i = 0; i < 3; i++) {
-        lab_talk(lab, GET);
-        expect_client_got(lab, "HTTP/1.1 200 ");
+        expect_status(lab, GET, 200);
     }
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 429);
     expect_client_got(lab, "\r\nX-Weir-Cause: rate_limited\r\n");
     expect_client_got(lab, "\r\nRetry-After: 1\r\n");
     expect_client_got(lab, "\r\nX-RateLimit-Remaining: 0\r\n");
@@ -98,10 +103,8 @@ static void spend_the_burst(struct lab *lab)
     expect_client_got(lab, "{\"error\":\"rate_limited\",\"status\":429,");
     expect(lab, lab->requests == 3);
     weir_sleep(500 * NS_PER_MS);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 200);
+    expect_status(lab, GET, 429);
     expect(lab, policy_shows(lab, "r/RequestRateLimiter", "\"refused_total\": 2"));
 }
 
@@ -112,14 +115,11 @@ static void a_bucket_is_spent_and_refills(void **state)
 
 static void keys_apart(struct lab *lab)
 {
-    lab_talk(lab, GET_WITH("X-Tenant: a\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-Tenant: b\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-Tenant: a\r\n"), 200);
+    expect_status(lab, GET_WITH("X-Tenant: b\r\n"), 200);
     lab_talk(lab, GET_WITH("X-Tenant: a\r\nCookie: c=1; d=2\r\n"));
     expect_client_got(lab, "HTTP/1.1 429 ");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 401 ");
+    expect_status(lab, GET, 401);
     expect_client_got(lab, "\"status\":401");
     expect_client_got(lab, "\r\nX-Weir-Cause: http_request_denied\r\n");
     expect(lab, lab->requests == 2);
@@ -138,16 +138,13 @@ static void each_key_has_its_own_bucket(void **state)
 
 static void keys_of_parts(struct lab *lab)
 {
-    lab_talk(lab, GET_WITH("X-T: ab\r\nCookie: c=1\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-T: a\r\nCookie: c=b1\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-T: ab\r\nCookie: c=1\r\n"), 200);
+    expect_status(lab, GET_WITH("X-T: a\r\nCookie: c=b1\r\n"), 200);
     lab_talk(lab, GET_WITH("X-T: ab\r\nCookie: x=9; c=1\r\n"));
     expect_client_got(lab, "HTTP/1.1 429 ");
     lab_talk(lab, GET_WITH("X-T: ab\r\n")); /* has no whole key, and is not limited here */
     expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-T: ab\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-T: ab\r\n"), 200);
 }
 
 static void several_parts_are_one_key(void **state)
@@ -158,21 +155,15 @@ static void several_parts_are_one_key(void **state)
 
 static void clients_behind_a_proxy(struct lab *lab)
 {
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"));
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET_WITH("X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"), 200);
+    expect_status(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"), 200);
+    expect_status(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"), 429);
     /* The elements left of what an untrusted one said are the client's own words. */
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 7.7.7.7, 1.2.3.4, 10.9.9.9\r\n"));
-    expect_client_got(lab, "HTTP/1.1 429 ");
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 2001:db8::1\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-Forwarded-For: 7.7.7.7, 1.2.3.4, 10.9.9.9\r\n"), 429);
+    expect_status(lab, GET_WITH("X-Forwarded-For: 2001:db8::1\r\n"), 200);
     lab_talk(lab, GET_WITH("X-Forwarded-For: [2001:db8::2]:99\r\n")); /* the same /64 */
     expect_client_got(lab, "HTTP/1.1 429 ");
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 2001:db8:0:1::1\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-Forwarded-For: 2001:db8:0:1::1\r\n"), 200);
 }
 
 static void trusted_proxies_say_who_the_client_is(void **state)
@@ -183,10 +174,8 @@ static void trusted_proxies_say_who_the_client_is(void **state)
 
 static void claims_do_not_help(struct lab *lab)
 {
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"));
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET_WITH("X-Forwarded-For: 1.2.3.4\r\n"), 200);
+    expect_status(lab, GET_WITH("X-Forwarded-For: 1.2.3.5\r\n"), 429);
 }
 
 static void an_untrusted_client_is_its_peer(void **state)
@@ -199,10 +188,8 @@ static void one_by_one(struct lab *lab)
     struct client c[4];
 
     WEIR_SCOPE (scope) {
-        for (int i = 0; i < 4; i++) {
-            c[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 5 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
-        }
+        for (int i = 0; i < 4; i++)
+            start_client(scope, &c[i], lab, GET, 5 * NS_PER_SEC);
     }
     int64_t longest_ns = 0;
     unsigned refused = 0, served = 0;
@@ -228,18 +215,18 @@ static void paced_requests_wait_for_their_turn(void **state)
 
 static void large_requests(struct lab *lab)
 {
-    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n01234567890");
-    expect_client_got(lab, "HTTP/1.1 413 ");
+    expect_status(lab, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n01234567890", 413);
     expect_client_got(lab, "\r\nX-Weir-Cause: body_too_large\r\n");
-    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  "8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 413 ");
+    expect_status(lab,
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n",
+                  413);
     expect_client_got(lab, "\r\nX-Weir-Cause: body_too_large\r\n");
-    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
-                  "0123456789");
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET_WITH("X-Long: 0123456789012345678901234567890123456789\r\n"));
-    expect_client_got(lab, "HTTP/1.1 431 ");
+    expect_status(lab,
+                  "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
+                  "0123456789",
+                  200);
+    expect_status(lab, GET_WITH("X-Long: 0123456789012345678901234567890123456789\r\n"), 431);
     expect_client_got(lab, "\r\nX-Weir-Cause: header_too_large\r\n");
 }
 
@@ -286,23 +273,19 @@ static void all_ways_out(struct lab *lab)
 {
     struct client gone = {.lab = lab, .bytes = GET, .patience_ns = 100 * NS_PER_MS};
 
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect_empty(lab, __LINE__);
     lab->answer = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 503 ");
+    expect_status(lab, GET, 503);
     expect_empty(lab, __LINE__);
     lab->answer = "nonsense\r\n\r\n";
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, GET, 502);
     expect_empty(lab, __LINE__);
     lab->hold = true;
     client_main(&gone);
     weir_sleep(5 * NS_PER_SEC); /* the gateway's own patience, too, has an end */
     expect_empty(lab, __LINE__);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 504 ");
+    expect_status(lab, GET, 504);
     expect_empty(lab, __LINE__);
     lab->hold = false;
     lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok";
@@ -311,8 +294,7 @@ static void all_ways_out(struct lab *lab)
     expect_empty(lab, __LINE__);
     lab->reset_after = false;
     panic_behind(lab, retry);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_status(lab, GET, 500);
     expect_empty(lab, __LINE__);
 }
 
@@ -335,8 +317,7 @@ static void one_too_many(struct lab *lab, const char *cause)
         expect(lab, weir_scope_go(scope, "client", client_main, &first) == 0);
         while (lab->requests == 0)
             weir_sleep(NS_PER_MS);
-        lab_talk(lab, GET);
-        expect_client_got(lab, "HTTP/1.1 503 ");
+        expect_status(lab, GET, 503);
         expect_client_got(lab, cause);
         expect_client_got(lab, "\r\nRetry-After: 1\r\n");
         expect(lab, lab->requests == 1);
@@ -372,8 +353,7 @@ static void by_priority(struct lab *lab)
     lab->hold = true; /* each is answered by its timeout, 800 ms, and none is retried */
     WEIR_SCOPE (scope) {
         for (int i = 0; i < 3; i++) {
-            c[i] = (struct client){.lab = lab, .bytes = requests[i], .patience_ns = 9 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
+            start_client(scope, &c[i], lab, requests[i], 9 * NS_PER_SEC);
             weir_sleep(20 * NS_PER_MS);
         }
         expect(lab, policy_shows(lab, "r/Bulkhead", "\"running\": 1"));
@@ -397,28 +377,22 @@ static void under_pressure(struct lab *lab)
 {
     struct client busy[2];
 
-    lab_talk(lab, GET_WITH("X-Prio: low\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-Prio: low\r\n"), 200);
     lab->hold = true;
     WEIR_SCOPE (scope) {
-        for (int i = 0; i < 2; i++) {
-            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 20 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
-        }
+        for (int i = 0; i < 2; i++)
+            start_client(scope, &busy[i], lab, GET, 20 * NS_PER_SEC);
         weir_sleep(6 * NS_PER_SEC);
         lab->hold = false;
         for (int i = 0; i < 2; i++) {
-            lab_talk(lab, i == 0 ? GET : GET_WITH("X-Prio: low\r\n"));
-            expect_client_got(lab, "HTTP/1.1 503 ");
+            expect_status(lab, i == 0 ? GET : GET_WITH("X-Prio: low\r\n"), 503);
             expect_client_got(lab, "\r\nX-Weir-Cause: load_shed\r\n");
             expect_client_got(lab, "\r\nRetry-After: 1\r\n");
         }
-        lab_talk(lab, GET_WITH("X-Prio: high\r\n"));
-        expect_client_got(lab, "HTTP/1.1 200 ");
+        expect_status(lab, GET_WITH("X-Prio: high\r\n"), 200);
     }
     weir_sleep(6 * NS_PER_SEC);
-    lab_talk(lab, GET_WITH("X-Prio: sheddable\r\n"));
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET_WITH("X-Prio: sheddable\r\n"), 200);
 }
 
 #define PRIORITIES                                                                                 \
@@ -437,14 +411,11 @@ static void untrusted_words(struct lab *lab)
 
     lab->hold = true;
     WEIR_SCOPE (scope) {
-        for (int i = 0; i < 2; i++) {
-            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 20 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
-        }
+        for (int i = 0; i < 2; i++)
+            start_client(scope, &busy[i], lab, GET, 20 * NS_PER_SEC);
         weir_sleep(6 * NS_PER_SEC);
         lab->hold = false;
-        lab_talk(lab, GET_WITH("X-Prio: high\r\n"));
-        expect_client_got(lab, "HTTP/1.1 503 ");
+        expect_status(lab, GET_WITH("X-Prio: high\r\n"), 503);
     }
 }
 
@@ -467,17 +438,14 @@ static void proc_files_are_read(void **state)
 
 static void say_what_is_left(struct lab *lab)
 {
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect_client_got(lab, "\r\nRateLimit-Policy: \"r\";q=3;w=4\r\n");
     expect_client_got(lab, "\r\nRateLimit: \"r\";r=2;t=1\r\n");
     lab_talk(lab, GET);
     expect_client_got(lab, "\r\nRateLimit: \"r\";r=1;t=2\r\n");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect_client_got(lab, "\r\nRateLimit: \"r\";r=0;t=3\r\n");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 429);
     expect_client_got(lab, "\r\nRateLimit-Policy: \"r\";q=3;w=4\r\n");
     expect_client_got(lab, "\r\nRateLimit: \"r\";r=0;t=3\r\n");
     expect_client_got(lab, "\r\nRetry-After: 1\r\n");
@@ -500,8 +468,7 @@ static void say_nothing(struct lab *lab)
 {
     lab_talk(lab, GET);
     expect_client_not_got(lab, "RateLimit");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 429);
     expect_client_not_got(lab, "\r\nRateLimit");
 }
 
@@ -517,8 +484,7 @@ static void hold_and_queue(struct lab *lab, const char *const paths[3], struct c
     lab->hold = true; /* each is answered by its timeout, and none is retried */
     WEIR_SCOPE (scope) {
         for (int i = 0; i < 3; i++) {
-            c[i] = (struct client){.lab = lab, .bytes = paths[i], .patience_ns = 9 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &c[i]) == 0);
+            start_client(scope, &c[i], lab, paths[i], 9 * NS_PER_SEC);
             weir_sleep(20 * NS_PER_MS);
         }
     }
@@ -550,10 +516,8 @@ static void is_shed(struct lab *lab)
 
     lab->hold = true;
     WEIR_SCOPE (scope) {
-        for (int i = 0; i < 2; i++) {
-            busy[i] = (struct client){.lab = lab, .bytes = GET, .patience_ns = 2 * NS_PER_SEC};
-            expect(lab, weir_scope_go(scope, "client", client_main, &busy[i]) == 0);
-        }
+        for (int i = 0; i < 2; i++)
+            start_client(scope, &busy[i], lab, GET, 2 * NS_PER_SEC);
         while (lab->requests < 2)
             weir_sleep(NS_PER_MS);
         lab_talk(lab, GET);
@@ -587,19 +551,15 @@ static void the_priority_of_a_route_needs_no_filter(void **state)
 static void over_generations(struct lab *lab)
 {
     lab_talk(lab, GET);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect(lab, lab_apply(lab, LIMITED("1, 3"), NULL) == 0);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 "); /* tokens carry over, and there were none */
+    expect_status(lab, GET, 429); /* tokens carry over, and there were none */
     expect(lab, lab_apply(lab, ROUTE(""), NULL) == 0);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect(lab, lab_apply(lab, LIMITED("1, 1"), NULL) == 0);
     lab_talk(lab, GET); /* it had gone with the last that named it, and begins anew */
     expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 429);
 }
 
 static void a_new_configuration_finds_the_old_state(void **state)
@@ -612,19 +572,14 @@ static void operated(struct lab *lab)
     struct policies *r = &lab->gateway->policies;
     struct str id = STR("r/RequestRateLimiter");
 
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 200);
+    expect_status(lab, GET, 429);
     expect(lab, policies_operate(r, id, POLICY_RESET, weir_now()) == 0);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect(lab, policies_operate(r, id, POLICY_DISABLE, weir_now()) == 0);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, GET, 200);
     expect(lab, policies_operate(r, id, POLICY_ENABLE, weir_now()) == 0);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 429 ");
+    expect_status(lab, GET, 429);
 }
 
 static int64_t limit_shown(struct lab *lab)
@@ -653,8 +608,7 @@ static void forget_what_was_learnt(struct lab *lab)
     expect(lab, limit_shown(lab) < 20);
     expect(lab, policies_operate(r, id, POLICY_RESET, weir_now()) == 0);
     expect(lab, limit_shown(lab) == 20);
-    lab_talk(lab, GET);
-    expect_client_got(lab, "HTTP/1.1 503 ");
+    expect_status(lab, GET, 503);
     expect(lab, policy_shows(lab, "r/AdaptiveConcurrency", "\"running\": 0"));
 }
 

@@ -69,8 +69,7 @@ static void panics_before_the_upstream(struct lab *lab)
     uint64_t before = cause_count_value(CAUSE_PROXY_INTERNAL_ERROR);
 
     begin(lab);
-    lab_talk(lab, "GET / HTTP/1.1\r\nHost: a\r\nX-Panic-In: 1\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_status(lab, "GET / HTTP/1.1\r\nHost: a\r\nX-Panic-In: 1\r\n\r\n", 500);
     expect_client_got(lab, "\r\nX-Weir-Cause: proxy_internal_error\r\n");
     expect_client_got(lab, "\r\nConnection: close\r\n");
     expect_client_got(lab, "{\"error\":\"proxy_internal_error\",\"status\":500,");
@@ -89,9 +88,10 @@ static void panics_before_the_upstream(struct lab *lab)
 static void panics_behind_the_upstream(struct lab *lab)
 {
     begin(lab);
-    lab_talk(lab, "GET / HTTP/1.1\r\nHost: a\r\nX-Panic-Out: 1\r\n\r\n"
-                  "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_status(lab,
+                  "GET / HTTP/1.1\r\nHost: a\r\nX-Panic-Out: 1\r\n\r\n"
+                  "GET /next HTTP/1.1\r\nHost: a\r\n\r\n",
+                  500);
     expect_client_not_got(lab, "200 OK");
     expect(lab, lab->requests == 1);
     expect(lab, lab->connections == 1);
@@ -107,8 +107,8 @@ static void panics_beside_a_pump(struct lab *lab)
 {
     begin(lab);
     lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nX-Panic-Out: 1\r\nContent-Length: 5\r\n\r\n12345");
-    expect_client_got(lab, "HTTP/1.1 500 ");
+    expect_status(
+        lab, "POST / HTTP/1.1\r\nHost: a\r\nX-Panic-Out: 1\r\nContent-Length: 5\r\n\r\n12345", 500);
     lab_talk(lab,
              "POST / HTTP/1.1\r\nHost: a\r\nX-Panic-In: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
              "5\r\n12345\r\n");

@@ -62,11 +62,9 @@ static void loops(struct lab *lab)
         return;
     snprintf(via, sizeof(via), "%.*s", (int)strcspn(at, "\r"), at);
     snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: a\r\n%s, 1.1 other\r\n\r\n", via);
-    lab_talk(lab, request);
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, request, 502);
     expect_client_got(lab, "\r\nX-Weir-Cause: proxy_loop_detected\r\n");
-    lab_talk(lab, "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 weir, 1.1 weir-00\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 weir, 1.1 weir-00\r\n\r\n", 200);
 }
 
 static void our_own_request_is_a_loop_and_a_namesakes_is_not(void **state)
@@ -117,15 +115,12 @@ static void what_cannot_be_served_is_refused_with_its_cause(void **state)
 
 static void own_answers(struct lab *lab)
 {
-    lab_talk(lab, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 204 ");
-    lab_talk(lab, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 204 ");
+    expect_status(lab, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204);
+    expect_status(lab, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", 204);
     expect(lab, lab->requests == 0);
     lab_talk(lab, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n");
     expect_origin_saw(lab, "\r\nMax-Forwards: 2\r\n");
-    lab_talk(lab, GET("/nowhere"));
-    expect_client_got(lab, "HTTP/1.1 404 ");
+    expect_status(lab, GET("/nowhere"), 404);
     expect_client_got(lab, "\r\nX-Weir-Cause: route_not_found\r\n");
     expect_client_got(lab, "{\"error\":\"route_not_found\",\"status\":404,\"request_id\":\"");
 }
@@ -158,10 +153,8 @@ static void filters(struct lab *lab)
     expect_client_got(lab, "\r\nX-Twice: 2\r\n");
     expect_client_not_got(lab, "X-Twice: 1");
     expect_client_not_got(lab, "Server");
-    lab_talk(lab, GET("/status"));
-    expect_client_got(lab, "HTTP/1.1 202 ");
-    lab_talk(lab, GET("/go?a=1"));
-    expect_client_got(lab, "HTTP/1.1 302 ");
+    expect_status(lab, GET("/status"), 202);
+    expect_status(lab, GET("/go?a=1"), 302);
     expect_client_got(lab, "\r\nLocation: https://weir.test/go\r\n");
     expect_client_not_got(lab, "X-Weir-Cause");
 }
@@ -189,8 +182,7 @@ static void each_filter_does_what_spring_says(void **state)
 
 static void climbing(struct lab *lab)
 {
-    lab_talk(lab, GET("/a../admin"));
-    expect_client_got(lab, "HTTP/1.1 400 ");
+    expect_status(lab, GET("/a../admin"), 400);
     expect_client_got(lab, "\r\nX-Weir-Cause: http_request_error\r\n");
     expect(lab, lab->requests == 0);
     lab_talk(lab, GET("/ax?y"));
@@ -209,8 +201,7 @@ static void old_clients(struct lab *lab)
 {
     lab->answer = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    lab_talk(lab, "GET / HTTP/1.0\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, "GET / HTTP/1.0\r\n\r\n", 200);
     expect_client_not_got(lab, "HTTP/1.1 103");
     expect_client_not_got(lab, "Transfer-Encoding");
     expect_client_got(lab, "\r\nConnection: close\r\n");
@@ -236,8 +227,7 @@ static void bodiless(struct lab *lab)
     expect(lab, lab->requests == 2);
     expect(lab, lab->connections == 1);
     lab->answer = "HTTP/1.1 304 X\r\nETag: \"1\"\r\n\r\n";
-    lab_talk(lab, GET("/"));
-    expect_client_got(lab, "HTTP/1.1 304 ");
+    expect_status(lab, GET("/"), 304);
     expect_client_not_got(lab, "Content-Length");
 }
 
@@ -258,8 +248,7 @@ static void cuts(struct lab *lab)
     expect_client_not_got(lab, "0\r\n\r\n");
     expect(lab, lab->cut);
     lab->answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
-    lab_talk(lab, GET("/"));
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, GET("/"), 502);
     expect_client_got(lab, "\r\nX-Weir-Cause: http_response_transfer_coding\r\n");
     lab->answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab";
     lab_talk(lab, GET("/"));
@@ -299,8 +288,7 @@ static void interim_flood(struct lab *lab)
         strcat(many, "HTTP/1.1 103 X\r\n\r\n");
     strcat(many, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     lab->answer = many;
-    lab_talk(lab, GET("/"));
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, GET("/"), 502);
     expect_client_not_got(lab, "HTTP/1.1 200 ");
 }
 
@@ -358,12 +346,10 @@ static void retries(struct lab *lab)
 {
     lab->answer = NULL;
     lab->close_after = true;
-    lab_talk(lab, GET("/"));
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, GET("/"), 502);
     expect_client_got(lab, "\r\nX-Weir-Cause: connection_terminated\r\n");
     expect(lab, lab->requests == 3);
-    lab_talk(lab, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab");
-    expect_client_got(lab, "HTTP/1.1 502 ");
+    expect_status(lab, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab", 502);
     expect(lab, lab->requests == 4);
 }
 

@@ -267,13 +267,11 @@ static void the_breaker_of_a_route_counts_what_clients_get(void **state)
 
 static void deadlines(struct lab *lab)
 {
-    lab_talk(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 250\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 250\r\n\r\n", 200);
     expect_origin_saw(lab, "\r\nX-Timeout: 2"); /* what is left of 250 ms */
     lab_talk(lab, GET_X);
     expect_origin_saw(lab, "\r\nX-Timeout: "); /* of the three seconds that we wait */
-    lab_talk(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: soon\r\n\r\n");
-    expect_client_got(lab, "HTTP/1.1 200 ");
+    expect_status(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: soon\r\n\r\n", 200);
     expect(lab, sends_of(lab, "GET /x HTTP/1.1\r\nHost: a\r\nX-Timeout: 0\r\n\r\n") == 0);
     expect_client_got(lab, "\r\nX-Weir-Cause: deadline_exceeded\r\n");
     lab->hold = true;
