@@ -49,18 +49,7 @@ def bench_origin(start, tmp_path):
     return lambda port=None, *options: start(BenchOrigin, port, options)
 
 
-ONE = """
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - id: one
-    endpoints: ["127.0.0.1:{origin}"]
-    health: off
-    timeouts: {connect: 30s, read: 30s, total: 60s}
-routes:
-  - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
-"""
+ONE = weirlib.one()
 
 
 @pytest.fixture

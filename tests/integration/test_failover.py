@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 
-from weirlib import PATIENCE_S, Load, Origin, Weir, answer, free_port, get, until
+from weirlib import PATIENCE_S, Load, Origin, Weir, answer, free_port, get, one, until
 
 TWO = """
 workers: 1
@@ -102,19 +102,7 @@ def test_a_hanging_origin_is_a_504_with_cause_within_its_deadline(through):
         release.wait(PATIENCE_S)
         return None
 
-    weir, _ = through(hang, config="""
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - id: one
-    endpoints: ["127.0.0.1:{origin}"]
-    health: off
-    timeouts: {connect: 30s, read: 300ms, total: 60s}
-    retry: {attempts: 1}
-routes:
-  - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
-""")
+    weir, _ = through(hang, config=one(read="300ms", upstream="retry: {attempts: 1}"))
     r = get(weir.port)
     release.set()
     assert r.status == 504 and r.get("X-Weir-Cause") == "http_response_timeout"

@@ -5,24 +5,13 @@ import resource
 import socket
 import threading
 
-from weirlib import Load, Origin, Raw, Weir, answer, get, request_once, until
+from weirlib import Load, Origin, Raw, Weir, answer, get, one, request_once, until
 
 GIB = 1 << 30
 MIB = 1 << 20
 BLOCK = b"\xa5" * (256 * 1024)
 
-BIG = """
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - id: one
-    endpoints: ["127.0.0.1:{origin}"]
-    health: off
-    timeouts: {connect: 30s, read: 120s, total: 600s}
-routes:
-  - {id: all, uri: "lb://one", predicates: ["Path=/**"]}
-"""
+BIG = one(read="120s", total="600s")
 
 
 def warm(weir):

@@ -6,20 +6,9 @@ import json
 import threading
 import time
 
-from weirlib import PATIENCE_S, Weir, answer, free_port, get
+from weirlib import PATIENCE_S, Weir, answer, free_port, get, one
 
-LIMITED = """
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - {id: one, endpoints: ["127.0.0.1:{origin}"], health: off}
-routes:
-  - id: limited
-    uri: lb://one
-    predicates: ["Path=/**"]
-    filters: ["RequestRateLimiter=1, 10"]
-"""
+LIMITED = one(filters='"RequestRateLimiter=1, 10"')
 
 
 def post(weir, path):
@@ -50,7 +39,7 @@ def test_ten_at_once_pass_and_the_eleventh_is_told_when(through):
         assert last.get("X-Weir-Cause") == "rate_limited"
         assert len(origin.requests) == 10
     # An operator fills the buckets, and takes the limit away.
-    name = "limited/RequestRateLimiter"
+    name = "all/RequestRateLimiter"
     status, doc = post(weir, f"/api/policies/{name}?action=reset")
     assert status == 200 and doc["policies"][0]["id"] == name
     assert get(weir.port, "/").status == 200
@@ -214,18 +203,8 @@ def test_three_times_the_capacity_is_served_at_capacity_and_what_matters_first(s
     assert weir.metric_sum("weir_failures_total", cause="overloaded") == refused
 
 
-OPERATED = """
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - {id: one, endpoints: ["127.0.0.1:{origin}"], health: off}
-routes:
-  - id: all
-    uri: lb://one
-    predicates: ["Path=/**"]
-    filters: [CircuitBreaker=c, "Bulkhead=5", "AdaptiveConcurrency=aimd, 20, 1, 50", "LocalResponseCache=1h"]
-"""
+OPERATED = one(filters='CircuitBreaker=c, "Bulkhead=5", "AdaptiveConcurrency=aimd, 20, 1, 50", '
+                       '"LocalResponseCache=1h"')
 
 
 def test_each_kind_of_policy_does_what_it_can(through):

@@ -2,26 +2,12 @@
 import subprocess
 import threading
 
-from weirlib import LOAD, PATIENCE_S, Origin, Weir, answer, free_port, get, until
-
-CONFIG = """
-workers: 1
-listeners: [{address: "127.0.0.1:{port}"}]
-admin: {address: "127.0.0.1:{admin}"}
-upstreams:
-  - id: one
-    endpoints: ["127.0.0.1:{origin}"]
-    health: off
-    timeouts: {connect: 30s, read: %s, total: 60s}
-    %s
-routes:
-  - {id: all, uri: "lb://one", predicates: ["Path=/**"], filters: [%s]}
-"""
+from weirlib import LOAD, PATIENCE_S, Origin, Weir, answer, free_port, get, one, until
 
 
 def weir_before(start, handler, upstream="breaker: on", filters="", read="30s"):
     origin = start(Origin, handler)
-    return start(Weir, CONFIG % (read, upstream, filters), origin=origin.port), origin
+    return start(Weir, one(read=read, upstream=upstream, filters=filters), origin=origin.port), origin
 
 
 def opened(weir, port):
@@ -75,7 +61,7 @@ def test_an_origin_that_drips_is_bounded_until_its_head(start):
 
 def test_an_origin_that_refuses_is_a_502_and_then_left_alone(start):
     port = free_port()
-    weir = start(Weir, CONFIG % ("30s", "breaker: on", ""), origin=port)
+    weir = start(Weir, one(), origin=port)
     r = get(weir.port)
     assert r.status == 502 and r.get("X-Weir-Cause") == "connection_refused", r.raw
     expect_open(weir, port, "retry_exhausted")
@@ -118,9 +104,8 @@ def test_one_bad_request_cannot_take_all_endpoints_away(start):
         return answer(500 if request.target == "/bad" else 200, b"")
 
     origins = [start(Origin, handler) for _ in range(3)]
-    weir = start(Weir, CONFIG.replace('["127.0.0.1:{origin}"]', '["127.0.0.1:{a}", '
-                                      '"127.0.0.1:{b}", "127.0.0.1:{c}"]') % (
-        "30s", "breaker: {min_calls: 1000}", ""),
+    weir = start(Weir, one(upstream="breaker: {min_calls: 1000}").replace(
+        '["127.0.0.1:{origin}"]', '["127.0.0.1:{a}", "127.0.0.1:{b}", "127.0.0.1:{c}"]'),
         a=origins[0].port, b=origins[1].port, c=origins[2].port)
     for _ in range(60):
         assert get(weir.port, "/bad").status == 500
@@ -132,11 +117,11 @@ def test_new_numbers_hold_for_endpoints_that_stay(start):
     for _ in range(5):
         get(weir.port)
     until(lambda: opened(weir, origin.port), "breaker opens")
-    weir.write_config(CONFIG % ("30s", "breaker: {failures: 2}", ""))
+    weir.write_config(one(upstream="breaker: {failures: 2}"))
     weir.signal(1)
     until(lambda: weir.errors().count('"reloaded"') == 1, "new generation")
     assert opened(weir, origin.port)
-    weir.write_config(CONFIG % ("30s", "breaker: off", ""))
+    weir.write_config(one(upstream="breaker: off"))
     weir.signal(1)
     until(lambda: weir.errors().count('"reloaded"') == 2, "new generation")
     assert get(weir.port).status == 500
@@ -145,7 +130,7 @@ def test_new_numbers_hold_for_endpoints_that_stay(start):
 def amplification(start, bench_origin, upstream):
     """Requests at an origin of 500s, for each of the client's."""
     origin = start(Origin, lambda q, c: answer(500, b""))
-    weir = start(Weir, CONFIG % ("30s", upstream, '"Retry=3"'), origin=origin.port)
+    weir = start(Weir, one(upstream=upstream, filters='"Retry=3"'), origin=origin.port)
     subprocess.run([LOAD, "--connections", "32", "--rate", "1000", "--seconds", "2",
                     f"127.0.0.1:{weir.port}"], capture_output=True, check=False, timeout=5 * PATIENCE_S)
     sent = weir.metric_sum("weir_requests_total")

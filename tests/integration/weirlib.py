@@ -104,6 +104,23 @@ class Process:
                 self.wait()
 
 
+def one(read="30s", total="60s", upstream="", filters=""):
+    """A configuration: every path to one {origin}; upstream is a setting of it, filters a list."""
+    return """
+workers: 1
+listeners: [{address: "127.0.0.1:{port}"}]
+admin: {address: "127.0.0.1:{admin}"}
+upstreams:
+  - id: one
+    endpoints: ["127.0.0.1:{origin}"]
+    health: off
+    timeouts: {connect: 30s, read: %s, total: %s}
+    %s
+routes:
+  - {id: all, uri: "lb://one", predicates: ["Path=/**"], filters: [%s]}
+""" % (read, total, upstream, filters)
+
+
 class Weir(Process):
     """`weir run` with the configuration given as YAML text; {port} and {admin} are filled in."""
 
