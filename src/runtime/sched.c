@@ -232,19 +232,31 @@ static bool poll_once(struct m *m, int64_t timeout_ns)
     return true;
 }
 
+/* Control blocks, each on a page of its own: all misses at a time. Of a watch or an alarm it is the
+ * first block, which does no harm. */
+static void fetch_sleepers(const struct expired *expired, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct co *co = stack_co((uint32_t)expired[i].ticket >> 8);
+
+        __builtin_prefetch(co, 1);
+        __builtin_prefetch((const char *)co + 2 * CACHE_LINE, 1);
+    }
+}
+
 /* What is due, but no more than the ring has room for: the rest is as well off in the wheel, for
  * the next round, as in the global queue, and is not touched twice. */
 static void run_timers(struct m *m)
 {
     struct expired expired[EXPIRE_BATCH];
-    size_t n;
+    size_t max, n;
 
     do {
+        max = MIN((size_t)events_max(m->p), (size_t)EXPIRE_BATCH);
         set_firing(m->p, true);
-        n = wheel_expire(m->p->wheel, m->p->place.now_ns, expired, EXPIRE_BATCH);
-        full_fence();                  /* disarmed, then claimed: see poll_fd_watch() */
-        for (size_t i = 0; i < n; i++) /* each on a page of its own: all misses at a time */
-            __builtin_prefetch(stack_co((uint32_t)expired[i].ticket >> 8), 1);
+        n = wheel_expire(m->p->wheel, m->p->place.now_ns, expired, max);
+        full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
+        fetch_sleepers(expired, n);
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
                 poller_timeout(m, expired[i].timer, expired[i].ticket);
@@ -255,7 +267,7 @@ static void run_timers(struct m *m)
         }
         set_firing(m->p, false);
         stat_add(&m->p->fired, n);
-    } while (n == EXPIRE_BATCH && runq_room(&m->p->q) >= EXPIRE_BATCH);
+    } while (n == max && runq_room(&m->p->q) >= EVENTS_MIN);
 }
 
 /* Reads the clock and runs what is due. */

@@ -123,15 +123,29 @@ void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ti
     spin_unlock(&w->lock);
 }
 
+/* A list is a chain of cache misses, each of which tells where the next one is. Who walks it from
+ * its head calls this for each timer: a second walk, from the tail, brings in the other half
+ * meanwhile. Returns where that one stands, NULL once they have met. */
+static inline const struct list *fetch_from_tail(const struct list *list, const struct list *tail)
+{
+    if (tail == NULL || tail == list || tail == list->next)
+        return NULL;
+    tail = tail->prev;
+    __builtin_prefetch(tail, 1);
+    return tail;
+}
+
 /* Moves a slot of a higher level, which the wheel has just reached, down to where its timers belong
  * now; those due at once land in the slot of level 0 that is run next. */
 static void cascade(struct wheel *w, unsigned level, unsigned slot)
 {
     struct list *list = &w->lists[level][slot];
+    const struct list *tail = list->prev;
 
     while (!list_empty(list)) {
         struct timer *t = list_entry(list->next, struct timer, node);
 
+        tail = fetch_from_tail(list, tail);
         list_remove(&t->node);
         t->at_tick = MAX(t->at_tick, tick_of(w, t->want_ns));
         insert(w, t);
@@ -143,12 +157,14 @@ static void cascade(struct wheel *w, unsigned level, unsigned slot)
 static size_t run_slot(struct wheel *w, unsigned slot, struct expired *out, size_t max)
 {
     struct list *list = &w->lists[0][slot];
+    const struct list *tail = list->prev;
     size_t count = 0;
 
     while (count < max && !list_empty(list)) {
         struct timer *t = list_entry(list->next, struct timer, node);
         uint64_t want = tick_of(w, t->want_ns);
 
+        tail = fetch_from_tail(list, tail);
         list_remove(&t->node);
         if (want > w->tick) {
             t->at_tick = want;

@@ -107,6 +107,25 @@ static void moved_to_later_keeps_its_place_until_then(void)
     CHECK_EQ(out.ticket, 2);
 }
 
+/* Through two cascades, an odd number and an even one, down to one and none. */
+static void due_at_one_time_come_in_the_order_of_arming(void)
+{
+    for (size_t count = 0; count < TIMERS; count += count < 4 ? 1 : 97) {
+        struct expired out[7];
+        size_t seen = 0, n;
+
+        memset(timers, 0, sizeof(timers));
+        wheel_init(&wheel, 0, 0);
+        for (size_t i = 0; i < count; i++)
+            timer_arm(&wheel, &timers[i], 2 * 64 * 64 + 3 * 64 + 5, i);
+        while ((n = wheel_expire(&wheel, 1000000, out, ARRAY_LEN(out))) != 0) {
+            for (size_t i = 0; i < n; i++)
+                CHECK_EQ(out[i].ticket, seen++);
+        }
+        CHECK_EQ(seen, count);
+    }
+}
+
 static void cancelled_on_another_wheel_is_gone(void)
 {
     static struct wheel other;
@@ -137,8 +156,8 @@ static void ticks_at_the_end_of_time_do_not_wrap(void)
 }
 
 static const struct test tests[] = {
-    TEST(wheel_agrees_with_model_and_is_never_early), TEST(next_expiry_leads_to_the_timer),
-    TEST(moved_to_later_keeps_its_place_until_then),  TEST(cancelled_on_another_wheel_is_gone),
-    TEST(ticks_at_the_end_of_time_do_not_wrap),
+    TEST(wheel_agrees_with_model_and_is_never_early),  TEST(next_expiry_leads_to_the_timer),
+    TEST(moved_to_later_keeps_its_place_until_then),   TEST(cancelled_on_another_wheel_is_gone),
+    TEST(due_at_one_time_come_in_the_order_of_arming), TEST(ticks_at_the_end_of_time_do_not_wrap),
 };
 RUN_TESTS(tests)
