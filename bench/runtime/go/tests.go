@@ -321,7 +321,7 @@ func testTasks(count, workers int) {
 
 func testPool(count, workers int) {
 	jobs := make(chan func(), poolQueue)
-	var wg sync.WaitGroup
+	var wg, meeting sync.WaitGroup
 	wg.Add(poolWorkersEach * workers)
 	for i := 0; i < poolWorkersEach*workers; i++ {
 		go func() {
@@ -331,6 +331,14 @@ func testPool(count, workers int) {
 			wg.Done()
 		}()
 	}
+	meeting.Add(poolWorkersEach * workers)
+	for i := 0; i < poolWorkersEach*workers; i++ {
+		jobs <- func() {
+			meeting.Done()
+			meeting.Wait()
+		}
+	}
+	meeting.Wait()
 	m := beginTasks(count)
 	for i := 0; i < count; i++ {
 		i := i

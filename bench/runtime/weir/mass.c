@@ -126,6 +126,25 @@ void test_tasks(uint64_t count, unsigned workers)
     end_tasks(m, count);
 }
 
+static struct weir_wait_group meeting;
+
+static long meet(void *arg)
+{
+    weir_wait_group_done(&meeting);
+    weir_wait_group_wait(&meeting);
+    return 0;
+}
+
+/* One task for each worker, which ends when all have begun: what the workers need is there then,
+ * and not counted as the tasks'. */
+static void bring_up(struct weir_pool *pool, unsigned workers)
+{
+    weir_wait_group_add(&meeting, workers);
+    for (unsigned i = 0; i < workers; i++)
+        meter_expect(weir_pool_go(pool, meet, NULL) == 0, "a job for a worker");
+    weir_pool_drain(pool);
+}
+
 void test_pool(uint64_t count, unsigned workers)
 {
     struct weir_pool_options o = {.size = sizeof(o),
@@ -133,8 +152,10 @@ void test_pool(uint64_t count, unsigned workers)
                                   .workers = POOL_WORKERS_EACH * workers,
                                   .queue = POOL_QUEUE};
     struct weir_pool *pool = weir_pool_new(&o);
-    struct meter m = begin_tasks(count);
+    struct meter m;
 
+    bring_up(pool, o.workers);
+    m = begin_tasks(count);
     for (uint64_t i = 0; i < count; i++) {
         delays_ns[i] = meter_now_ns();
         meter_expect(weir_pool_go(pool, run_task, &delays_ns[i]) == 0, "a job");
