@@ -317,18 +317,23 @@ static size_t json_plain_len(struct str s)
     return i;
 }
 
+/* Takes from *rest what stands for itself or one character, and returns how it is written. */
+static struct str json_piece(struct str *rest, char hex[static 6])
+{
+    struct str s = *rest, piece;
+    size_t used = json_plain_len(s);
+
+    piece = used != 0 ? str_n(s.ptr, used) : json_escape(s, hex, &used);
+    *rest = str_n(s.ptr + used, s.len - used);
+    return piece;
+}
+
 void buf_put_json(struct buf *b, struct str s)
 {
-    while (s.len != 0) {
-        char hex[6];
-        size_t used = json_plain_len(s);
+    char hex[6];
 
-        if (used != 0)
-            buf_put(b, s.ptr, used);
-        else
-            buf_puts(b, json_escape(s, hex, &used));
-        s = str_n(s.ptr + used, s.len - used);
-    }
+    while (s.len != 0)
+        buf_puts(b, json_piece(&s, hex));
 }
 
 static bool text_reserve(struct text *t, size_t len)
@@ -388,16 +393,10 @@ void text_printf(struct text *t, const char *fmt, ...)
 
 void text_put_json(struct text *t, struct str s)
 {
-    while (s.len != 0) {
-        char hex[6];
-        size_t used = json_plain_len(s);
+    char hex[6];
 
-        if (used != 0)
-            text_put(t, s.ptr, used);
-        else
-            text_puts(t, json_escape(s, hex, &used));
-        s = str_n(s.ptr + used, s.len - used);
-    }
+    while (s.len != 0)
+        text_puts(t, json_piece(&s, hex));
 }
 
 void text_done(struct text *t)
