@@ -130,41 +130,41 @@ void conn_start(struct gateway *g, struct listening *l, struct stream *s)
     park(c, first_idle_ns(g));
 }
 
-uint32_t conns_close_idle(struct gateway *g)
+/* The sum of what visit says of each connection; none ends meanwhile. */
+static uint32_t visit_conns(struct gateway *g, uint32_t (*visit)(struct conn *c))
 {
-    uint32_t count = 0;
+    uint32_t sum = 0;
 
     for (unsigned i = 0; i < CONN_SHARDS; i++) {
         struct conn_shard *shard = &g->conn_shards[i];
 
         spin_lock(&shard->lock);
-        list_for_each (pos, &shard->conns) {
-            struct conn *c = list_entry(pos, struct conn, link);
-
-            count += stream_unwatch_run(c->stream);
-        }
+        list_for_each (pos, &shard->conns)
+            sum += visit(list_entry(pos, struct conn, link));
         spin_unlock(&shard->lock);
     }
-    return count;
+    return sum;
+}
+
+static uint32_t close_idle(struct conn *c)
+{
+    return stream_unwatch_run(c->stream);
+}
+
+static uint32_t cut(struct conn *c)
+{
+    c->cut = true;
+    if (c->scope != NULL)
+        weir_scope_cancel(c->scope);
+    return 1;
+}
+
+uint32_t conns_close_idle(struct gateway *g)
+{
+    return visit_conns(g, close_idle);
 }
 
 uint32_t conns_cut(struct gateway *g)
 {
-    uint32_t count = 0;
-
-    for (unsigned i = 0; i < CONN_SHARDS; i++) {
-        struct conn_shard *shard = &g->conn_shards[i];
-
-        spin_lock(&shard->lock);
-        list_for_each (pos, &shard->conns) {
-            struct conn *c = list_entry(pos, struct conn, link);
-
-            c->cut = true;
-            if (c->scope != NULL)
-                weir_scope_cancel(c->scope);
-            count++;
-        }
-        spin_unlock(&shard->lock);
-    }
-    return count;
+    return visit_conns(g, cut);
 }
