@@ -25,7 +25,7 @@ static bool describes(struct site *site, const char *request, const char *expect
     char text[1000];
 
     snprintf(text, sizeof(text), "%s\r\nConnection: close\r\nHost: h\r\n\r\n", request);
-    return lab_contains(site_talk(site, str_of(text)), str_of(expected));
+    return lab_contains(lab_talk(site->lab, str_of(text)), str_of(expected));
 }
 
 static void request_body(struct lab *lab)
@@ -113,7 +113,7 @@ static void bodies_body(struct lab *lab)
                      "%s / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                      "15\r\n123456789012345678901\r\n0\r\n\r\n",
                      method, "12345678901234567890", method, method);
-            answer = site_talk(&site, str_of(request));
+            answer = lab_talk(site.lab, str_of(request));
             CHECK(lab_contains(answer, STR("12345678901234567890")));
             CHECK(lab_contains(answer, STR("chunk one, two.")));
             CHECK(lab_contains(answer, STR("HTTP/1.1 413 Content Too Large\r\n")));
@@ -121,12 +121,12 @@ static void bodies_body(struct lab *lab)
                      "%s / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 21\r\n"
                      "\r\n",
                      method);
-            answer = site_talk(&site, str_of(request));
+            answer = lab_talk(site.lab, str_of(request));
             CHECK(str_starts(answer, STR("HTTP/1.1 413 "))); /* nothing of it is asked for */
             snprintf(request, sizeof(request),
                      "%s / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                      method);
-            CHECK(str_starts(site_talk(&site, str_of(request)), STR("HTTP/1.1 400 ")));
+            CHECK(str_starts(lab_talk(site.lab, str_of(request)), STR("HTTP/1.1 400 ")));
         }
         weir_scope_cancel(scope);
     }
@@ -144,8 +144,8 @@ static void late_body(struct lab *lab)
 
     WEIR_SCOPE (scope) {
         site_open(&site, scope);
-        CHECK(str_starts(site_talk(&site, STR("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
-                                              "\r\nabc")),
+        CHECK(str_starts(lab_talk(site.lab, STR("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
+                                                "\r\nabc")),
                          STR("HTTP/1.1 408 Request Timeout\r\n")));
         weir_scope_cancel(scope);
     }
@@ -201,7 +201,7 @@ static void headers_body(struct lab *lab)
 
         site_open(&site, scope);
         lab_bad_link(lab);
-        answer = site_talk(&site, STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        answer = lab_talk(site.lab, STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
         CHECK(str_starts(answer, STR("HTTP/1.1 201 Created\r\nDate: ")));
         CHECK(lab_contains(answer, STR("\r\nContent-Type: text/html\r\n")));
         CHECK(lab_contains(answer, STR("\r\nX-B: kept\r\nX-A: 3\r\nX-A: 4\r\nX-Big: bbb")));
@@ -269,9 +269,9 @@ static void long_body(struct lab *lab)
             CHECK_EQ(weir_http_reply_header(reply, "Transfer-Encoding") != NULL, !announced);
             weir_http_reply_free(reply);
         }
-        answer = site_talk(&site, STR("HEAD /?step=50000 HTTP/1.1\r\nHost: h\r\n\r\n"
-                                      "HEAD /?step=50&length HTTP/1.1\r\nHost: h\r\n"
-                                      "Connection: close\r\n\r\n"));
+        answer = lab_talk(site.lab, STR("HEAD /?step=50000 HTTP/1.1\r\nHost: h\r\n\r\n"
+                                        "HEAD /?step=50&length HTTP/1.1\r\nHost: h\r\n"
+                                        "Connection: close\r\n\r\n"));
         CHECK(lab_contains(answer, STR("Transfer-Encoding: chunked")));
         CHECK(lab_contains(answer, STR("Content-Length: 300000")));
         CHECK(answer.len < 1000);
@@ -352,7 +352,7 @@ static void wrong_body(struct lab *lab)
             CHECK_EQ(weir_http_get(c, url, &reply), -ECONNRESET);
         }
         /* Where the end of the connection is the end of the body, it must not look like one. */
-        answer = site_talk(&site, STR("GET /half HTTP/1.0\r\n\r\n"));
+        answer = lab_talk(site.lab, STR("GET /half HTTP/1.0\r\n\r\n"));
         CHECK(answer.len == 0 || str_ends(answer, STR("half")));
         weir_http_client_free(c);
         weir_scope_cancel(scope);

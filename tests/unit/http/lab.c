@@ -1,5 +1,7 @@
 #include "lab.h"
 
+#include <weir/scope.h>
+
 struct lab *lab_now;
 
 static int main_fn(void *arg)
@@ -107,4 +109,32 @@ struct str lab_read_to_end(struct stream *s)
 bool lab_contains(struct str text, struct str part)
 {
     return memmem(text.ptr, text.len, part.ptr, part.len) != NULL;
+}
+
+struct speech {
+    struct stream *stream;
+    struct str text;
+};
+
+/* The server may close before it has heard everything. */
+static void speak(void *arg)
+{
+    struct speech *speech = arg;
+
+    (void)stream_write(speech->stream, speech->text.ptr, speech->text.len);
+}
+
+struct str lab_talk(const struct lab *lab, struct str text)
+{
+    struct speech speech = {lab_dial(lab), text};
+    struct str answer = STR("");
+
+    WEIR_DEADLINE (weir_now() + 20 * NS_PER_SEC) {
+        WEIR_SCOPE (scope) {
+            CHECK_EQ(weir_scope_go(scope, "speak", speak, &speech), 0);
+            answer = lab_read_to_end(speech.stream);
+        }
+    }
+    stream_close(speech.stream);
+    return answer;
 }

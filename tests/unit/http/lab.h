@@ -65,6 +65,10 @@ void lab_say(struct stream *s, struct str text);
 /* Reads until the end of the stream (or an error) and returns what came, in static memory. */
 struct str lab_read_to_end(struct stream *s);
 
+/* Says the text on a new connection and returns all that is answered, likewise; both at once, or
+ * tiny windows would block both sides. */
+struct str lab_talk(const struct lab *lab, struct str text);
+
 bool lab_contains(struct str text, struct str part);
 
 #endif

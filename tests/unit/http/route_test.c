@@ -126,7 +126,7 @@ static void few_body(struct lab *lab)
 
             snprintf(request, sizeof(request), "%s\r\nHost: h\r\nConnection: close\r\n\r\n",
                      talks[i].request);
-            CHECK(lab_contains(site_talk(&site, str_of(request)), str_of(talks[i].answer)));
+            CHECK(lab_contains(lab_talk(site.lab, str_of(request)), str_of(talks[i].answer)));
         }
         weir_scope_cancel(scope);
     }

@@ -70,36 +70,6 @@ static struct http_client_response get(struct http_client *c, const char *target
     return r;
 }
 
-struct speech {
-    struct stream *stream;
-    struct str text;
-};
-
-/* The server may close before it has heard everything. */
-static void speak(void *arg)
-{
-    struct speech *speech = arg;
-
-    (void)stream_write(speech->stream, speech->text.ptr, speech->text.len);
-}
-
-/* Says the text and returns all that is answered; both at once, or tiny windows would block both
- * sides. */
-static struct str talk(const struct lab *lab, struct str text)
-{
-    struct speech speech = {lab_dial(lab), text};
-    struct str answer = STR("");
-
-    WEIR_DEADLINE (weir_now() + 20 * NS_PER_SEC) {
-        WEIR_SCOPE (scope) {
-            CHECK_EQ(weir_scope_go(scope, "speak", speak, &speech), 0);
-            answer = lab_read_to_end(speech.stream);
-        }
-    }
-    stream_close(speech.stream);
-    return answer;
-}
-
 /* ---- connections ---- */
 
 static void keep_alive_body(struct lab *lab)
@@ -138,12 +108,12 @@ static void pipeline_body(struct lab *lab)
     const char *at;
 
     lab_bad_link(lab);
-    answer = talk(lab, STR("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
-                           "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-                           "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                           "3\r\nabc\r\n0\r\n\r\n"
-                           "GET /4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-                           "GET /5 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    answer = lab_talk(lab, STR("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
+                               "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+                               "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "3\r\nabc\r\n0\r\n\r\n"
+                               "GET /4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                               "GET /5 HTTP/1.1\r\nHost: a\r\n\r\n"));
     at = answer.ptr;
     for (int i = 1; i <= 4; i++) {
         char want[] = {'\r', '\n', '\r', '\n', '/', (char)('0' + i)};
@@ -253,17 +223,17 @@ static void broken_body(struct lab *lab)
     struct str answer;
 
     lab_bad_link(lab);
-    CHECK(str_starts(talk(lab, STR("GET / HTTP/1.1\r\n\r\n")), STR("HTTP/1.1 400 ")));
-    CHECK(str_starts(talk(lab, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), STR("HTTP/1.1 505 ")));
-    CHECK(str_starts(talk(lab, STR("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")),
+    CHECK(str_starts(lab_talk(lab, STR("GET / HTTP/1.1\r\n\r\n")), STR("HTTP/1.1 400 ")));
+    CHECK(str_starts(lab_talk(lab, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), STR("HTTP/1.1 505 ")));
+    CHECK(str_starts(lab_talk(lab, STR("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")),
                      STR("HTTP/1.1 417 ")));
-    answer = talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                           "zz\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n"));
+    answer = lab_talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "zz\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n"));
     CHECK(str_starts(answer, STR("HTTP/1.1 500 ")));
     CHECK(!lab_contains(answer, STR("200")));
-    answer = talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
-                           "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\n"
-                           "Host: a\r\n\r\n"));
+    answer = lab_talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\n"
+                               "Host: a\r\n\r\n"));
     CHECK(str_starts(answer, STR("HTTP/1.1 400 ")));
     CHECK(!lab_contains(answer, STR("200")));
     lab_stop(s);
@@ -295,8 +265,8 @@ static void replies_body(struct lab *lab)
     CHECK_EQ(http_client_do(&c, &(struct http_client_request){.method = STR("HEAD")}, NULL, 0, &r),
              0);
     CHECK_EQ(r.body_bytes, 0);
-    answer = talk(lab, STR("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
-                           "GET /silent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    answer = lab_talk(lab, STR("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
+                               "GET /silent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
     CHECK(lab_contains(answer, STR("Content-Length: 2\r\n")));
     CHECK(!lab_contains(answer, STR("\r\n\r\nok")));
     CHECK(lab_contains(answer, STR("X-Extra: yes\r\n")));
@@ -313,7 +283,7 @@ static void handlers_reply_fail_or_say_nothing(void **state)
 static void old_client_body(struct lab *lab)
 {
     struct http_server *s = lab_serve(lab, echo_pieces, NULL);
-    struct str answer = talk(lab, STR("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc"));
+    struct str answer = lab_talk(lab, STR("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc"));
 
     CHECK(str_ends(answer, STR("\r\n\r\nabc")));
     CHECK(!lab_contains(answer, STR("chunked")));
@@ -347,8 +317,8 @@ static void continue_body(struct lab *lab)
     lab_stop(s);
 
     s = lab_serve(lab, hello, NULL); /* does not read: answers at once, and closes */
-    CHECK(str_starts(talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
-                                   "Expect: 100-continue\r\n\r\n")),
+    CHECK(str_starts(lab_talk(lab, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                                       "Expect: 100-continue\r\n\r\n")),
                      STR("HTTP/1.1 200 OK\r\n")));
     lab_stop(s);
 }

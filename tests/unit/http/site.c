@@ -31,34 +31,6 @@ void site_open(struct site *site, struct weir_scope *scope)
     CHECK_EQ(weir_scope_go(scope, "serve", serve, o), 0);
 }
 
-struct speech {
-    struct stream *stream;
-    struct str text;
-};
-
-/* The server may close before it has heard everything. */
-static void speak(void *arg)
-{
-    struct speech *speech = arg;
-
-    (void)stream_write(speech->stream, speech->text.ptr, speech->text.len);
-}
-
-struct str site_talk(struct site *site, struct str text)
-{
-    struct speech speech = {lab_dial(site->lab), text};
-    struct str answer = STR("");
-
-    WEIR_DEADLINE (weir_now() + 20 * NS_PER_SEC) {
-        WEIR_SCOPE (scope) {
-            CHECK_EQ(weir_scope_go(scope, "speak", speak, &speech), 0);
-            answer = lab_read_to_end(speech.stream);
-        }
-    }
-    stream_close(speech.stream);
-    return answer;
-}
-
 struct weir_http_reply *site_get(struct site *site, struct weir_http_client *c, const char *path)
 {
     struct weir_http_reply *reply = NULL;

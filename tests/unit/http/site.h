@@ -18,9 +18,6 @@ struct site {
 /* Listens, sets lab->addr and url, serves in the scope until that is cancelled. */
 void site_open(struct site *site, struct weir_scope *scope);
 
-/* Says the text and returns all that is answered until the server closes. */
-struct str site_talk(struct site *site, struct str text);
-
 /* A reply, to be freed by the caller. path with its '/'. */
 struct weir_http_reply *site_get(struct site *site, struct weir_http_client *c, const char *path);
 
