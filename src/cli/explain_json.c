@@ -136,6 +136,16 @@ static json_t *refusal_json(struct doc *d, enum cause cause, struct str why)
     return o;
 }
 
+static json_t *fallback_json(struct doc *d, const struct explanation *e)
+{
+    json_t *o = json_object();
+
+    put_text(d, o, "path", e->fallback_path);
+    if (e->fallback != NULL)
+        put_text(d, o, "route", e->fallback->config->id);
+    return o;
+}
+
 static void put_outcome(struct doc *d, json_t *o, const struct explanation *e)
 {
     json_t *sent = json_object();
@@ -144,6 +154,8 @@ static void put_outcome(struct doc *d, json_t *o, const struct explanation *e)
         put_text(d, o, "route", e->route->config->id);
         doc_put(d, o, "variables", vars_json(d, e));
         doc_put(d, o, "chain", chain_json(d, e));
+        if (e->fallback_path.ptr != NULL)
+            doc_put(d, o, "fallback", fallback_json(d, e));
     }
     if (e->answered != 0) {
         doc_put(d, o, "answered", json_integer(e->answered));

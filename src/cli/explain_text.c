@@ -145,6 +145,18 @@ static void put_answer(const struct explanation *e, struct text *out)
         text_printf(out, "  %-*s " STR_FMT "\n", NAME_WIDTH, "location", STR_ARG(e->location));
 }
 
+static void put_fallback(const struct explanation *e, struct text *out)
+{
+    text_printf(out,
+                "\nfallback, when the breaker refuses or the request fails\n"
+                "  %-*s " STR_FMT "\n  %-*s ",
+                NAME_WIDTH, "path", STR_ARG(e->fallback_path), NAME_WIDTH, "route");
+    if (e->fallback != NULL)
+        text_printf(out, STR_FMT "\n", STR_ARG(e->fallback->config->id));
+    else
+        text_printf(out, "none: the failure stands\n");
+}
+
 static void put_route(const struct explanation *e, struct text *out)
 {
     const struct config_route *r = e->route->config;
@@ -156,6 +168,8 @@ static void put_route(const struct explanation *e, struct text *out)
                     MAX(NAME_WIDTH - 2 - (int)e->vars.items[i].name.len, 0), "",
                     STR_ARG(e->vars.items[i].value));
     put_chain(e, out);
+    if (e->fallback_path.ptr != NULL)
+        put_fallback(e, out);
 }
 
 void explain_write_text(const struct explanation *e, struct text *out)

@@ -234,6 +234,7 @@ bool clause_parse_arg(struct reader *r, const struct clause_place *at, const str
     case ARG_WORDS:
     case ARG_STEPS:
     case ARG_CONTENT:
+    case ARG_FORWARD:
         return argument_parse_fallback(&a);
     default:
         return argument_parse_policy(&a);

@@ -1,4 +1,4 @@
-/* Arguments of fallbacks: steps, words, contents of answers. */
+/* Arguments of fallbacks: steps, words, contents of answers, paths of other routes. */
 #include "base/assert.h"
 #include "config/argument.h"
 #include "config/forms.h"
@@ -59,9 +59,32 @@ static bool parse_words(const struct argument *a)
     return words->items != NULL;
 }
 
+/* Spring's other schemes lead out of the gateway, and a query is the client's own. */
+static bool parse_forward(const struct argument *a)
+{
+    struct str path = a->text;
+
+    if (!str_starts(path, STR("forward:")))
+        return argument_wrong(a, "expected forward:/PATH; other schemes are not followed, a route "
+                                 "for this path can lead anywhere");
+    path = str_n(path.ptr + 8, path.len - 8);
+    if (path.len == 0 || path.ptr[0] != '/')
+        return argument_wrong(a, "expected a path that starts with / behind forward:");
+    if (!form_is_target(path))
+        return argument_wrong(a, "blanks and other than ASCII characters are written %XX");
+    for (size_t i = 0; i < path.len; i++) {
+        if (strchr("?#*{}", path.ptr[i]) != NULL)
+            return argument_wrong(a, "expected one path: no ? and #, no pattern, no {variable}");
+    }
+    *(struct str *)argument_field(a) = reader_str(a->r, a->text);
+    return true;
+}
+
 bool argument_parse_fallback(const struct argument *a)
 {
     switch (a->arg->kind) {
+    case ARG_FORWARD:
+        return parse_forward(a);
     case ARG_STEPS:
         return parse_steps(a);
     case ARG_WORDS:

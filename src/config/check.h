@@ -15,6 +15,9 @@ void resolve_routes(struct reader *r);
 /* Variables in templates that no pattern of the route defines. */
 void check_variables(struct reader *r, const struct draft *d);
 
+/* Paths of fallbackUri that no enabled route can match. */
+void check_fallback_uris(struct reader *r);
+
 /* Warns about routes that an earlier one keeps from ever matching. */
 void check_shadows(struct reader *r, struct draft *const *sorted, uint32_t count);
 

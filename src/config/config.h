@@ -267,6 +267,7 @@ struct config_circuit_breaker {
     int64_t open_ns;
     int64_t probes;
     int64_t lease_ns;
+    struct str fallback_uri; /* "forward:/path"; len 0: none */
 };
 
 struct config_response_cache {

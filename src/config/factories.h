@@ -33,6 +33,7 @@ enum arg_kind {
     ARG_WORDS,      /* struct config_words */
     ARG_STEPS,      /* struct config_fallback_steps */
     ARG_CONTENT,    /* struct str: any text; no list */
+    ARG_FORWARD,    /* struct str: forward:/path */
 };
 
 /* A list that is one argument: in the long form it may be a YAML list or "name.0", "name.1". */

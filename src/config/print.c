@@ -216,6 +216,7 @@ static void put_arg(const struct arg *a, const void *field, struct text *out)
     case ARG_URL:
     case ARG_WORD:
     case ARG_CONTENT:
+    case ARG_FORWARD:
         text_puts(out, *(const struct str *)field);
         break;
     case ARG_REGEX_WHOLE:

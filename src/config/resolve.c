@@ -292,6 +292,8 @@ static void publish_routes(struct reader *r)
         return;
     if (r->diags->errors == 0)
         check_shadows(r, sorted, count);
+    if (r->diags->errors == 0)
+        check_fallback_uris(r);
     for (uint32_t i = 0; i < count; i++) {
         c->routes[i] = sorted[i]->route;
         add_default_filters(r, &c->routes[i]);

@@ -93,6 +93,7 @@ static void put_result(struct buf *b, const struct access_record *r)
 {
     put_number(b, STR(",\"generation\":"), r->generation);
     put_some(b, STR(",\"route\":"), r->route, TEXT_MAX_BYTES);
+    put_some(b, STR(",\"fallback_from\":"), r->fallback_from, TEXT_MAX_BYTES);
     put_some(b, STR(",\"upstream\":"), r->upstream, TEXT_MAX_BYTES);
     put_some(b, STR(",\"endpoint\":"), r->endpoint, SHORT_MAX_BYTES);
     put_number(b, STR(",\"status\":"), (uint64_t)MAX(r->status, 0));

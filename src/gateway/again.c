@@ -47,12 +47,15 @@ void request_restore(struct exchange *x, const struct request_mark *m)
         x->request.fields[i].dropped = m->dropped[i / 64] >> (i % 64) & 1;
 }
 
+bool exchange_has_request(const struct exchange *x)
+{
+    return pump_state(&x->pump) == PUMP_NONE && (x->body_whole || x->request_body.received == 0) &&
+           x->interim_bytes == 0;
+}
+
 bool exchange_may_go_elsewhere(const struct exchange *x)
 {
-    bool replayable =
-        pump_state(&x->pump) == PUMP_NONE && (x->body_whole || x->request_body.received == 0);
-
-    if (!replayable || x->interim_bytes != 0)
+    if (!exchange_has_request(x))
         return false;
     if (http_method_idempotent(x->request.method) || x->record.attempt_count == 0)
         return true;
@@ -74,6 +77,10 @@ void exchange_go_elsewhere(struct exchange *x, const struct route *route)
     x->failure = 0;
     x->attempt_cause = CAUSE_NONE;
     x->response_ns = 0;
+    if (!x->elsewhere) {
+        x->before.route = NULL;
+        x->before.deadline_ns = NS_NEVER;
+    }
     x->elsewhere = true;
     x->before.attempts = x->record.attempt_count;
     x->before.until_ns = here_now_ns();

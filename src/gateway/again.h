@@ -20,6 +20,9 @@ struct request_mark {
 void request_mark(const struct exchange *x, struct request_mark *ret);
 void request_restore(struct exchange *x, const struct request_mark *m);
 
+/* True when all of the request is still there, and the client has heard nothing. */
+bool exchange_has_request(const struct exchange *x);
+
 /* True when the request may be sent to somebody else after what has happened: its body is still
  * there, and nobody can have acted on it, or acting twice does no harm. */
 bool exchange_may_go_elsewhere(const struct exchange *x);

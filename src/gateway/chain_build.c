@@ -2,6 +2,8 @@
  * a chain runs from the first rank to the last, and within one rank in the order of the
  * configuration, default-filters before the route's own. From the outside in:
  *
+ *     fallback_uri      around all of it, where a breaker has one: another route answers when this
+ *                       one has failed and given back all it holds
  *     prepare_request   first, so that what a client lists in Connection is gone before filters add
  *                       fields that must stay, and filters see the fields that weir makes
  *     fallback          outside all that may refuse or fail: it answers in their place
@@ -190,10 +192,30 @@ static int add_attempts(const struct filter_maker *m, struct chain *chain, size_
     return 0;
 }
 
+static bool has_fallback_uri(const struct config_route *r)
+{
+    for (uint32_t i = 0; i < r->filter_count; i++) {
+        if (r->filters[i].kind == FILTER_CIRCUIT_BREAKER &&
+            r->filters[i].circuit_breaker->fallback_uri.len != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The settings of the route's breaker, of which there is one. */
+static const void *breaker_settings(const struct chain *chain, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (chain[i].run == circuit_breaker)
+            return chain[i].settings;
+    }
+    return NULL;
+}
+
 int chain_build(const struct filter_maker *m, const struct chain **ret, const char **ret_message)
 {
     const struct config_route *r = m->route;
-    struct chain *chain = arena_alloc(m->arena, (r->filter_count + 4) * sizeof(*chain));
+    struct chain *chain = arena_alloc(m->arena, (r->filter_count + 5) * sizeof(*chain));
     size_t n = 0;
 
     if (chain == NULL)
@@ -203,6 +225,8 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
             "more than 8 filters of the kinds Bulkhead, AdaptiveConcurrency and CircuitBreaker";
         return -EINVAL;
     }
+    if (has_fallback_uri(r))
+        chain[n++] = (struct chain){fallback_uri, NULL};
     chain[n++] = (struct chain){prepare_request, NULL};
     for (enum rank rank = 0; rank < RANK_MAX; rank++) {
         int rc;
@@ -224,6 +248,8 @@ int chain_build(const struct filter_maker *m, const struct chain **ret, const ch
         if (rc < 0)
             return rc;
     }
+    if (chain[0].run == fallback_uri)
+        chain[0].settings = breaker_settings(chain, n);
     *ret = chain;
     return 0;
 }
@@ -234,6 +260,7 @@ static const struct {
     const char *name;
     bool last;
 } fixtures[] = {
+    {fallback_uri, "fallback_uri", false},
     {prepare_request, "prepare_request", false},
     {retry, "retry", false},
     {forward, "forward", true},

@@ -35,12 +35,12 @@ void deadline_begin(struct exchange *x)
     struct http_field *f;
     int64_t ns;
 
-    x->limit_ns = NS_NEVER;
+    x->limit_ns = unlikely(x->elsewhere) ? x->before.deadline_ns : NS_NEVER;
     if (likely(field_name(x).len == 0))
         return;
     f = http_head_find(&x->request, field_name(x));
     if (f != NULL && parse(http_field_value(f), &ns) == 0)
-        x->limit_ns = ns_add(x->start_ns, ns);
+        x->limit_ns = MIN(x->limit_ns, ns_add(x->start_ns, ns));
 }
 
 static char *format(struct exchange *x, int64_t left_ns)

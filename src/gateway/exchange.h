@@ -101,7 +101,8 @@ struct exchange {
     uint8_t racer;       /* which attempt this is, from 1, when there are several at once */
     struct race *race;   /* of them (attempt.h); NULL: there is one */
 
-    bool elsewhere; /* another upstream is tried (again.h): see before */
+    bool elsewhere;    /* another upstream or route is tried (again.h): see before */
+    bool fallback_due; /* CircuitBreaker wants its fallbackUri asked (fallback_uri.c) */
     struct cache_use
         *cache; /* of the route's response cache; NULL: none, or not for this request */
 
@@ -126,7 +127,9 @@ struct exchange {
         int64_t until_ns;  /* since then another one is tried */
         enum cause cause;  /* why the first one was given up */
         struct str detail;
-    } before; /* valid when elsewhere */
+        const struct route *route; /* that a fallbackUri has left; NULL: it is the same */
+        int64_t deadline_ns;       /* of what has been left; NS_NEVER: none */
+    } before;                      /* valid when elsewhere */
     struct h1_body request_body;
     struct h1_body response_body;
     struct h1_writer out;

@@ -86,6 +86,7 @@ static void fill_record(struct exchange *x, struct access_record *r)
     r->version_minor = x->request.version_minor;
     r->generation = x->generation->number;
     r->route = x->route->config != NULL ? x->route->id : STR("");
+    r->fallback_from = x->elsewhere && x->before.route != NULL ? x->before.route->id : STR("");
     r->upstream = x->route->upstream != NULL ? x->route->upstream->state->id : STR("");
     r->endpoint = x->endpoint != NULL ? x->endpoint->address : STR("");
     r->status = x->out.started ? x->response.status : 0;

@@ -206,6 +206,23 @@ static int explain_chain(struct explainer *e)
     return run_plain(e, chain, count);
 }
 
+/* Where a fallbackUri leads, with the request as it is before filters change it. */
+static void explain_fallback(struct explainer *e, const struct match_input *in)
+{
+    const struct chain *chain = e->x->route->chain;
+    struct match_input other = *in;
+    struct vars vars;
+    int32_t index;
+
+    if (chain->run != fallback_uri)
+        return;
+    other.path = *circuit_breaker_fallback_path(chain->settings);
+    index = route_index_find(e->gen->index, &other, &vars);
+    e->out->fallback_path = arena_str(e->arena, other.path);
+    if (index >= 0 && &e->gen->routes[index] != e->x->route)
+        e->out->fallback = &e->out->routes[index];
+}
+
 /* -- what becomes of it -- */
 
 static void explain_answer(struct explainer *e)
@@ -252,6 +269,7 @@ static int explain_admitted(struct explainer *e, const struct match_input *in)
     rc = explain_routes(e, in);
     if (rc < 0 || e->out->route == NULL)
         return rc;
+    explain_fallback(e, in);
     rc = explain_chain(e);
     if (rc < 0)
         return rc;

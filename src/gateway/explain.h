@@ -52,6 +52,8 @@ struct explanation {
     struct vars vars;
     struct explain_step *steps; /* its chain, from the outside in */
     uint32_t step_count;
+    struct str fallback_path;             /* of its breaker's fallbackUri; ptr NULL: none */
+    const struct explain_route *fallback; /* that would serve it; NULL: none but itself */
 
     /* -- what the route's own filters make of the request -- */
     int answered;        /* the status with which the gateway answers; 0: it is sent on */

@@ -35,12 +35,13 @@ struct access_record {
     struct str user_agent;
     uint8_t version_minor; /* HTTP/1.x */
 
-    uint64_t generation;  /* of the configuration it ran with */
-    struct str route;     /* id; empty: none matched */
-    struct str upstream;  /* id; empty: none was needed */
-    struct str endpoint;  /* address of the last attempt */
-    int status;           /* sent to the client; 0: none */
-    enum cause cause;     /* CAUSE_NONE: went well */
+    uint64_t generation;      /* of the configuration it ran with */
+    struct str route;         /* id; empty: none matched */
+    struct str fallback_from; /* id of the route whose fallbackUri led to it; else empty */
+    struct str upstream;      /* id; empty: none was needed */
+    struct str endpoint;      /* address of the last attempt */
+    int status;               /* sent to the client; 0: none */
+    enum cause cause;         /* CAUSE_NONE: went well */
     struct str detail;    /* more about the cause, for people: "bare_cr at byte 17"; may be empty */
     uint64_t bytes_in;    /* from the client, head included */
     uint64_t bytes_out;   /* to the client, head included */

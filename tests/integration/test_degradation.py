@@ -5,7 +5,8 @@ import signal
 import threading
 
 import pytest
-from weirlib import PATIENCE_S, Origin, Process, Weir, accepts, answer, free_port, get, until
+from weirlib import (PATIENCE_S, Origin, Process, Weir, accepts, answer, free_port, get,
+                     request_once, until)
 
 CONFIG = """
 workers: 2
@@ -168,6 +169,42 @@ def test_another_upstream_answers_and_is_told_why(start):
     assert mirror.requests[0].get("X-Weir-Cause") == "connection_refused"
     assert mirror.requests[0].get("Execution-Exception-Type") == "connection_refused"
     assert weir.metric_sum("weir_fallbacks_total", route="shop", step="upstream") == 1
+
+
+HANDED_ON = """
+workers: 1
+listeners: [{address: "127.0.0.1:{port}"}]
+admin: {address: "127.0.0.1:{admin}"}
+log: {access: stdout}
+upstreams:
+  - {id: orders, endpoints: ["127.0.0.1:{origin}"], health: off, eject: off, breaker: off}
+  - {id: later, endpoints: ["127.0.0.1:{mirror}"], health: off}
+routes:
+  - id: orders
+    uri: lb://orders
+    predicates: ["Path=/orders/**"]
+    filters:
+      - name: CircuitBreaker
+        args: {name: orders, slidingWindowSize: 2, minimumNumberOfCalls: 2, fallbackUri: "forward:/later"}
+  - {id: page, order: 1, uri: "no://op", predicates: [Path=/later, Method=GET], filters: [SetStatus=202]}
+  - {id: later, order: 2, uri: "lb://later", predicates: [Path=/later], filters: [FallbackHeaders]}
+"""
+
+
+def test_a_breaker_hands_requests_on_to_another_route(start):
+    later = start(Origin, lambda q, c: answer(201, b"queued"))
+    weir = start(Weir, HANDED_ON, origin=free_port(), mirror=later.port)
+    for cause in ("connection_refused", "connection_refused", "circuit_open"):
+        r = request_once(weir.port, b"POST /orders/7?x=1 HTTP/1.1\r\nHost: test\r\n"
+                                    b"Content-Length: 5\r\n\r\norder")
+        assert r.status == 201 and r.body == b"queued", r.raw
+        asked = later.requests[-1]
+        assert asked.target == "/later?x=1" and asked.body == b"order"
+        assert asked.get("Execution-Exception-Type") == cause
+    assert get(weir.port, "/orders/8").status == 202
+    assert logged(weir, path="/orders/7", route="later", fallback_from="orders")["status"] == 201
+    assert logged(weir, path="/orders/8", route="page", fallback_from="orders")["status"] == 202
+    assert weir.metric_sum("weir_fallbacks_total", route="orders", step="uri") == 4
 
 
 class Readers:

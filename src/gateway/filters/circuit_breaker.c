@@ -2,14 +2,23 @@
  * client would get, once per request; the endpoints' own breakers count attempts. */
 #include "base/duration.h"
 #include "base/log.h"
+#include "gateway/again.h"
 #include "gateway/exchange.h"
 #include "gateway/filters/filters.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/path.h"
 #include "runtime/here.h"
 
 struct route_breaker {
     struct policy policy;
     struct weir_breaker breaker;
+    struct metric *fallbacks; /* by fallbackUri */
+};
+
+struct breaker_settings {
+    const struct config_circuit_breaker *config;
+    struct str route_id;
+    struct str fallback_path; /* canonical; empty: there is no fallbackUri */
 };
 
 static struct route_breaker *breaker_of(const struct policy *p)
@@ -60,16 +69,27 @@ static struct weir_breaker_options options_of(const struct config_circuit_breake
 
 static int init(struct policy *p, const void *settings)
 {
-    struct weir_breaker_options o = options_of(settings);
+    const struct breaker_settings *s = settings;
+    struct weir_breaker_options o = options_of(s->config);
+    int rc;
 
     o.on_event = tell;
     o.arg = breaker_of(p);
-    return weir_breaker_init(&breaker_of(p)->breaker, &o, weir_now());
+    rc = weir_breaker_init(&breaker_of(p)->breaker, &o, weir_now());
+    if (rc == 0)
+        breaker_of(p)->fallbacks = metric_get2(METRIC_FALLBACKS, s->route_id, STR("uri"));
+    return rc;
+}
+
+static void done(struct policy *p)
+{
+    metric_put(breaker_of(p)->fallbacks);
 }
 
 static void configure(struct policy *p, const void *settings)
 {
-    struct weir_breaker_options o = options_of(settings);
+    const struct breaker_settings *s = settings;
+    struct weir_breaker_options o = options_of(s->config);
 
     (void)weir_breaker_change(&breaker_of(p)->breaker, &o, weir_now()); /* checked by the table */
 }
@@ -83,6 +103,7 @@ static void write_state(struct policy *p, int64_t now_ns, struct policy_writer *
     policy_put_count(w, "failures", v.failures);
     policy_put_count(w, "slow_calls", v.slow_calls);
     policy_put_count(w, "refused", v.refused);
+    policy_put_count(w, "fallbacks", (uint64_t)metric_value(breaker_of(p)->fallbacks));
     if (v.state == WEIR_BREAKER_OPEN)
         policy_put_seconds(w, "retry_seconds", MAX(v.until_ns - now_ns, INT64_C(0)));
 }
@@ -103,6 +124,7 @@ static const struct policy_class circuit_breaker_class = {
     .kind = "circuit_breaker",
     .size = sizeof(struct route_breaker),
     .init = init,
+    .done = done,
     .configure = configure,
     .write_state = write_state,
     .operate = operate,
@@ -110,12 +132,43 @@ static const struct policy_class circuit_breaker_class = {
         1u << POLICY_RESET | 1u << POLICY_FORCE_OPEN | 1u << POLICY_DISABLE | 1u << POLICY_ENABLE,
 };
 
+#define FORWARD "forward:"
+
+/* The path behind "forward:", as routes see paths. */
+static int read_fallback_uri(const struct filter_maker *m, struct breaker_settings *own,
+                             const char **ret_why)
+{
+    struct str uri = own->config->fallback_uri;
+    int rc;
+
+    if (uri.len == 0)
+        return 0;
+    uri = str_n(uri.ptr + strlen(FORWARD), uri.len - strlen(FORWARD)); /* checked by the table */
+    rc = path_canonical(uri, m->arena, &own->fallback_path);
+    if (rc == -EINVAL)
+        *ret_why = "fallbackUri: the path has no safe form";
+    return rc;
+}
+
+static int make_own(const struct filter_maker *m, struct filter_settings *s, const char **ret_why)
+{
+    struct breaker_settings *own = arena_zalloc(m->arena, sizeof(*own));
+
+    if (own == NULL)
+        return -ENOMEM;
+    own->config = s->config->circuit_breaker;
+    own->route_id = m->route->id;
+    s->own = own;
+    return read_fallback_uri(m, own, ret_why);
+}
+
 int circuit_breaker_make(const struct filter_maker *m, struct filter_settings *s,
                          const char **ret_why)
 {
     const struct config_circuit_breaker *c = s->config->circuit_breaker;
     struct str id = policy_id(m->arena, m->route->id, STR("CircuitBreaker"),
                               c->name.ptr != NULL ? c->name : STR(""));
+    int rc;
 
     for (const struct config_filter *f = m->route->filters; f < s->config; f++) {
         if (f->kind == FILTER_CIRCUIT_BREAKER) {
@@ -123,9 +176,22 @@ int circuit_breaker_make(const struct filter_maker *m, struct filter_settings *s
             return -EINVAL;
         }
     }
+    rc = make_own(m, s, ret_why);
+    if (rc < 0)
+        return rc;
     *ret_why = "cannot be used";
     return policy_use(m->uses, &circuit_breaker_class, id,
-                      c->window_by_time ? 0 : (uint64_t)c->window_size, c, &s->policy);
+                      c->window_by_time ? 0 : (uint64_t)c->window_size, s->own, &s->policy);
+}
+
+const struct str *circuit_breaker_fallback_path(const struct filter_settings *s)
+{
+    return &((const struct breaker_settings *)s->own)->fallback_path;
+}
+
+void circuit_breaker_count_fallback(const struct filter_settings *s)
+{
+    metric_inc(breaker_of(s->policy)->fallbacks);
 }
 
 /* -- the filter -- */
@@ -146,6 +212,13 @@ static enum weir_outcome outcome_of(const struct exchange *x, const struct confi
     return WEIR_OUTCOME_IGNORED;
 }
 
+/* One fallbackUri is followed, not that of the route it leads to; and not for who has left. */
+static void ask_for_fallback(struct exchange *x, const struct filter_settings *s)
+{
+    x->fallback_due = circuit_breaker_fallback_path(s)->len != 0 && !x->elsewhere && !x->cut &&
+                      exchange_has_request(x);
+}
+
 int circuit_breaker(struct exchange *x, const struct chain *next)
 {
     const struct filter_settings *s = chain_settings(next);
@@ -158,6 +231,7 @@ int circuit_breaker(struct exchange *x, const struct chain *next)
         metric_inc(s->policy->refused);
         (void)exchange_refuse(x, CAUSE_CIRCUIT_OPEN, STR_FMT, STR_ARG(s->policy->id));
         exchange_refusal_retry_after(x, after_ns);
+        ask_for_fallback(x, s);
         return 0;
     }
     x->route_outcome = WEIR_OUTCOME_FAILED; /* should a panic take the way back */
@@ -165,6 +239,8 @@ int circuit_breaker(struct exchange *x, const struct chain *next)
     rc = chain_next(next, x);
     x->route_outcome =
         rc < 0 ? WEIR_OUTCOME_IGNORED : outcome_of(x, &s->config->circuit_breaker->statuses);
+    if (unlikely(x->route_outcome == WEIR_OUTCOME_FAILED))
+        ask_for_fallback(x, s);
     exchange_release(x, hold);
     return rc;
 }

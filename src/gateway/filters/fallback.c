@@ -136,6 +136,8 @@ int fallback_make(const struct filter_maker *m, struct filter_settings *s, const
 
 static bool applies(const struct fallback *f, const struct exchange *x)
 {
+    if (x->fallback_due || x->cut) /* another route answers, or nobody is there to be answered */
+        return false;
     if (x->source == RESPONSE_UPSTREAM)
         return config_statuses_has(&f->config->statuses, x->response.status);
     return exchange_refused(x) && cause_who(x->cause) != CAUSE_BY_CLIENT &&

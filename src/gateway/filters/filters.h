@@ -43,6 +43,9 @@ filter_fn prepare_request; /* what a proxy must change in every request */
 filter_fn retry;           /* sends again what may be sent again */
 filter_fn forward;         /* the last: one attempt at one endpoint */
 
+/* The first where a CircuitBreaker has a fallbackUri; made with that breaker's settings. */
+filter_fn fallback_uri;
+
 /* In every chain while load shedding is configured. */
 filter_fn shed_load;
 
@@ -67,6 +70,9 @@ filter_fn redirect_to;
 filter_fn preserve_host_header;
 filter_fn circuit_breaker;
 filter_make_fn circuit_breaker_make;
+/* Of the breaker that s is of: what its fallbackUri needs, and that it has been asked. */
+const struct str *circuit_breaker_fallback_path(const struct filter_settings *s);
+void circuit_breaker_count_fallback(const struct filter_settings *s);
 filter_make_fn retry_make;
 filter_fn hedge;
 filter_make_fn hedge_make;

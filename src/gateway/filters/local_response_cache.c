@@ -99,6 +99,7 @@ static void answer(struct exchange *x, const char *what, bool not_modified)
     int64_t age_sec = cache_entry_age_sec(e, here_now_ns());
 
     x->cause = CAUSE_NONE;
+    x->fallback_due = false; /* what is stored goes before another route */
     exchange_answer(x, e->status, str_n(e->body->data, e->body->len));
     memcpy(x->response.fields, e->fields, e->field_count * sizeof(*e->fields));
     x->response.field_count = e->field_count;

@@ -246,6 +246,80 @@ static void a_route_that_nothing_reaches_is_a_warning(void **state)
                  "first and matches all of it\n");
 }
 
+#define FRAIL(uri, more)                                                                           \
+    LISTEN "routes:\n"                                                                             \
+           "- uri: http://127.0.0.1:1\n"                                                           \
+           "  predicates: [Path=/orders/**]\n"                                                     \
+           "  filters:\n"                                                                          \
+           "  - StripPrefix=1\n"                                                                   \
+           "  - name: CircuitBreaker\n"                                                            \
+           "    args: {name: b, fallbackUri: '" uri "'}\n" more
+
+static void a_fallback_uri_leads_to_a_path_of_the_gateway(void **state)
+{
+    static const struct {
+        const char *file, *found, *said;
+    } cases[] = {
+        {FRAIL("http://other/x", ""), "http://other/x",
+         "expected forward:/PATH; other schemes are not followed, a route for this path can lead "
+         "anywhere"},
+        {FRAIL("forward:x", ""), "forward:x", "expected a path that starts with / behind forward:"},
+        {FRAIL("forward:", ""), "forward:", "expected a path that starts with / behind forward:"},
+        {FRAIL("forward:/a b", ""), "forward:/a b",
+         "blanks and other than ASCII characters are written %XX"},
+        {FRAIL("forward:/a?b=1", ""), "forward:/a?b=1",
+         "expected one path: no ? and #, no pattern, no {variable}"},
+        {FRAIL("forward:/a/{b}", ""), "forward:/a/{b}",
+         "expected one path: no ? and #, no pattern, no {variable}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char said[512];
+
+        snprintf(said, sizeof(said),
+                 "t:8:34: error: routes[0].filters[1]: CircuitBreaker fallbackUri \"%s\": %s\n",
+                 cases[i].found, cases[i].said);
+        assert_refused(cases[i].file, said);
+    }
+}
+
+static void a_fallback_uri_that_no_route_can_match_is_a_mistake(void **state)
+{
+#define OTHER(predicates) "- {uri: 'http://127.0.0.1:1', predicates: [" predicates "]}\n"
+#define NOWHERE                                                                                    \
+    "t:8:34: error: routes[0].filters[1]: CircuitBreaker fallbackUri \"forward:/spare/1\": no "    \
+    "route's Path matches it\n"
+    static const char *const none[] = {
+        FRAIL("forward:/spare/1", ""),
+        FRAIL("forward:/spare/1", OTHER("Path=/spare")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/spare/1/{x}'")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/spare/?2', 'Host=a'")),
+        FRAIL("forward:/spare/1", OTHER("Path=/spar*")),
+        FRAIL("forward:/spare/1", "- {uri: 'http://127.0.0.1:1', enabled: false, predicates: "
+                                  "[Path=/spare/1]}\n"),
+    };
+    static const char *const some[] = {
+        FRAIL("forward:/orders/1", ""),
+        FRAIL("forward:/spare/1", OTHER("Path=/spare/1, Method=GET")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/x,/spare/{n}'")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/sp*e/?'")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/spare/1/**'")),
+        FRAIL("forward:/spare/1", OTHER("'Path=/{*all}'")),
+        FRAIL("forward:/spare/1", OTHER("Host=a.org")),
+        FRAIL("forward:/spare/1", OTHER("{name: Path, args: {patterns: '/{x:[^/]+}/1'}}")),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_refused(none[i], NOWHERE);
+    for (size_t i = 0; i < ARRAY_LEN(some); i++)
+        assert_loads(some[i], "");
+    assert_refused(LISTEN "default-filters:\n- name: CircuitBreaker\n"
+                          "  args:\n    fallbackUri: forward:/spare\n"
+                          "routes:\n- {uri: 'http://127.0.0.1:1', predicates: [Path=/a]}\n",
+                   "t:5:18: error: default-filters[0]: CircuitBreaker fallbackUri "
+                   "\"forward:/spare\": no route's Path matches it\n");
+}
+
 static void variables_must_be_defined(void **state)
 {
     assert_loads(LISTEN "default-filters: ['AddRequestHeader=X-T, {tenant}']\n"
@@ -368,6 +442,8 @@ int main(void)
         cmocka_unit_test(health_checks_depend_on_the_endpoints),
         cmocka_unit_test(settings_that_depend_on_each_other_are_checked),
         cmocka_unit_test(a_route_that_nothing_reaches_is_a_warning),
+        cmocka_unit_test(a_fallback_uri_leads_to_a_path_of_the_gateway),
+        cmocka_unit_test(a_fallback_uri_that_no_route_can_match_is_a_mistake),
         cmocka_unit_test(variables_must_be_defined),
         cmocka_unit_test(aliases_serve_upstreams),
         cmocka_unit_test(an_application_yml_of_spring_loads),

@@ -29,7 +29,11 @@ static const char text[] =
     "  - {id: cut, uri: \"lb://u\", predicates: [\"Path=/c/{x}/**\"],\n"
     "     filters: [StripPrefix=2, \"SetRequestHeader=Cookie, user={x}\"]}\n"
     "  - {id: gone, uri: \"no://op\", predicates: [\"Path=/gone/{x}\"],\n"
-    "     filters: [\"RedirectTo=301, /new/{x}\"]}\n";
+    "     filters: [\"RedirectTo=301, /new/{x}\"]}\n"
+    "  - {id: frail, uri: \"lb://v\", predicates: [\"Path=/frail\"], filters: [StripPrefix=1,\n"
+    "     {name: CircuitBreaker, args: {fallbackUri: \"forward:/m/spare\"}}]}\n"
+    "  - {id: round, uri: \"lb://v\", predicates: [\"Path=/round/**\"], filters: [\n"
+    "     {name: CircuitBreaker, args: {fallbackUri: \"forward:/round/1\"}}]}\n";
 
 struct question {
     struct config *config;
@@ -222,6 +226,24 @@ static void what_no_route_may_decide_is_refused_with_its_cause(void **state)
     }
 }
 
+static void a_fallback_uri_leads_where_this_request_would_go(void **state)
+{
+    struct question *q = *state;
+
+    assert_int_equal(explain(q, "PUT", "/frail", NULL), 0);
+    assert_str(q->answer.fallback_path, "/m/spare");
+    assert_str(q->answer.fallback->config->id, "method");
+    assert_str(q->answer.steps[0].name, "fallback_uri");
+    assert_str(q->answer.sent_path, "/");
+    assert_int_equal(explain(q, "GET", "/frail", "X-A: 1"), 0);
+    assert_str(q->answer.fallback->config->id, "header");
+    assert_int_equal(explain(q, "GET", "/round/2", NULL), 0);
+    assert_str(q->answer.fallback_path, "/round/1");
+    assert_null(q->answer.fallback);
+    assert_int_equal(explain(q, "GET", "/c/1/2", NULL), 0);
+    assert_null(q->answer.fallback_path.ptr);
+}
+
 static void a_question_that_is_none_is_an_error(void **state)
 {
     struct question *q = *state;
@@ -248,6 +270,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_filter_that_answers_ends_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_no_route_may_decide_is_refused_with_its_cause, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_fallback_uri_leads_where_this_request_would_go, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_question_that_is_none_is_an_error, setup, teardown),
     };
