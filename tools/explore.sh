@@ -13,7 +13,7 @@ trap 'rm -rf "$logs"' EXIT
 # The explorations come with an exhaustive search of their own: a tenth of the seeds is enough there.
 {
     for exe in "$build"/tests/unit/*/*_seeds_test; do echo "$exe $seeds"; done
-    for exe in runq mandate park races bucket; do echo "$build/tests/explore/explore_$exe $((seeds / 10))"; done
+    for exe in runq mandate park races bucket locks; do echo "$build/tests/explore/explore_$exe $((seeds / 10))"; done
 } >"$logs/programs"
 xargs -P 2 -L 1 sh -c '
     log=$1/$(basename "$2").log

@@ -15,8 +15,10 @@ struct weir_mutex {
 };
 
 /* Locks; parks while another coroutine holds it. Not cancellable: waiting for a mutex is waiting
- * for code that runs. Not recursive. Newcomers may overtake who waits, for a millisecond. */
+ * for code that runs. Not recursive. Newcomers may overtake who waits, for a millisecond; whom they
+ * overtake after that is next. Only coroutines take a mutex; any thread may unlock it. */
 WEIR_API void weir_mutex_lock(struct weir_mutex *m) WEIR_PARKS;
+/* False when somebody has it, or is about to be given it. */
 WEIR_API bool weir_mutex_try_lock(struct weir_mutex *m);
 WEIR_API void weir_mutex_unlock(struct weir_mutex *m);
 
@@ -35,6 +37,7 @@ WEIR_API void weir_rwmutex_read_lock(struct weir_rwmutex *m) WEIR_PARKS;
 WEIR_API bool weir_rwmutex_try_read_lock(struct weir_rwmutex *m);
 WEIR_API void weir_rwmutex_read_unlock(struct weir_rwmutex *m);
 WEIR_API void weir_rwmutex_lock(struct weir_rwmutex *m) WEIR_PARKS;
+/* False also when a reader is there that has met the last writer and is about to wait. */
 WEIR_API bool weir_rwmutex_try_lock(struct weir_rwmutex *m);
 WEIR_API void weir_rwmutex_unlock(struct weir_rwmutex *m);
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/dump.h"
-#include "runtime/sched.h"
+#include "runtime/sync.h"
 
 enum { TRIES = 4 };
 
@@ -140,7 +140,7 @@ static uint64_t holder_of(struct co *co, const struct snapshot *s)
         return 0;
     if (read_safely((const char *)s->object + offset, &owner, sizeof(owner), false) < sizeof(owner))
         return s->wait_for_id;
-    owner &= ~(uintptr_t)1; /* of a mutex: somebody waits */
+    owner &= ~(uintptr_t)MUTEX_FLAGS; /* nor is another pointer to a control block odd */
     if (owner == 0)
         return 0; /* free by now, or held by readers */
     if (owner - stack_arena.base >= stack_arena.size ||

@@ -130,7 +130,11 @@ static NOINLINE void read_lock_slow(struct rwmutex *m)
     unsigned s;
 
     ASSERT(co != NULL);
+#ifdef WEIR_PLANTED_BUG_LOST_LAST_READER /* a writer may wait for this count alone */
+    atomic_fetch_sub_explicit(&m->state, READER, memory_order_release);
+#else
     count_off(m);
+#endif
     explore_point("read lock again", m);
     if (spin_to_read(m))
         return;

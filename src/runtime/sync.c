@@ -1,25 +1,30 @@
 /* Mutex and wait group.
  *
- * The mutex lets newcomers barge in, which keeps it fast while nobody suffers; one that has waited
- * for a millisecond gets it handed over by the next unlock (the idea of Go's sync.Mutex, with the
- * decision moved to the unlocker, so that no mode needs to be stored). Before it parks, a coroutine
- * spins for a moment if the owner runs on another processor. */
+ * The mutex lets newcomers barge in, which keeps it fast while nobody suffers; who was woken after
+ * a millisecond of waiting and came too late again gets it handed over by the next unlock (the idea
+ * of Go's sync.Mutex). From that waiter's return to the queue until then a bit beside the owner
+ * keeps newcomers off, so that nobody can be faster. Before it parks, a coroutine spins for a
+ * moment if the owner runs on another processor. */
 #include "runtime/sync.h"
 
 #include "runtime/explore.h"
-#include "runtime/here.h"
 
 enum { STARVING_NS = 1000 * 1000 };
 
 /* ---- mutex: struct weir_mutex seen from inside ---- */
 
-enum { WAITED_FOR = 1 /* beside the owner: the queue is not empty; changed under the lock */ };
+/* Beside the owner; changed under the lock. */
+enum {
+    WAITED_FOR = 1, /* the queue is not empty */
+    STARVING = 2,   /* and the next unlock hands over to its first */
+};
+_Static_assert((WAITED_FOR | STARVING) == MUTEX_FLAGS, "for dumps");
 
 struct __attribute__((may_alias)) mutex {
     struct spinlock lock; /* the queue */
     uint32_t waited;      /* rwmutex.c */
     struct waitq queue;
-    _Atomic(uintptr_t) owner; /* the coroutine that holds it */
+    _Atomic(uintptr_t) owner; /* the coroutine that holds it, and flags */
 };
 _Static_assert(sizeof(struct mutex) == sizeof(struct weir_mutex), "struct weir_mutex");
 _Static_assert(offsetof(struct mutex, owner) == offsetof(struct weir_mutex, owner_), "for dumps");
@@ -27,7 +32,8 @@ _Static_assert(offsetof(struct mutex, owner) == offsetof(struct weir_mutex, owne
 struct mutex_waiter {
     struct waiter waiter;
     struct co *co;
-    int64_t since_ns; /* of its first attempt */
+    int64_t since_ns; /* of its first turn in the queue */
+    bool starving;    /* it has waited for too long */
     bool handed;      /* it has been given the mutex */
 };
 
@@ -38,7 +44,7 @@ static struct mutex *mutex_of(struct weir_mutex *m)
 
 static struct co *owner_of(uintptr_t word)
 {
-    return (struct co *)(word & ~(uintptr_t)WAITED_FOR); /* NOLINT(performance-no-int-to-ptr) */
+    return (struct co *)(word & ~(uintptr_t)MUTEX_FLAGS); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 struct co *mutex_owner(struct weir_mutex *m)
@@ -46,12 +52,18 @@ struct co *mutex_owner(struct weir_mutex *m)
     return owner_of(atomic_load_explicit(&mutex_of(m)->owner, memory_order_relaxed));
 }
 
-/* Takes the mutex for co, unless somebody has it. */
+/* Nobody has it, nor will be given it by an unlock that is under way. */
+static bool may_be_taken(uintptr_t word)
+{
+    return (word & ~(uintptr_t)WAITED_FOR) == 0;
+}
+
+/* Takes the mutex for co, if it may be taken. */
 static bool take(struct mutex *m, struct co *co)
 {
     uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed);
 
-    while (owner_of(word) == NULL) {
+    while (may_be_taken(word)) {
         if (atomic_compare_exchange_weak_explicit(&m->owner, &word, (uintptr_t)co | word,
                                                   memory_order_acquire, memory_order_relaxed))
             return true;
@@ -61,7 +73,10 @@ static bool take(struct mutex *m, struct co *co)
 
 bool mutex_try_lock(struct weir_mutex *m)
 {
-    return take(mutex_of(m), co_self());
+    struct co *co = co_self();
+
+    ASSERT(co != NULL); /* the owner's name is what makes it taken */
+    return take(mutex_of(m), co);
 }
 
 bool weir_mutex_try_lock(struct weir_mutex *m)
@@ -70,16 +85,18 @@ bool weir_mutex_try_lock(struct weir_mutex *m)
     return mutex_try_lock(m);
 }
 
-/* Under the lock: takes the mutex, or makes sure that the unlocker looks into the queue. */
-static bool take_or_announce(struct mutex *m, struct co *co)
+/* Under the lock: takes the mutex, or makes sure that the unlocker looks into the queue, where w is
+ * going to be. */
+static bool take_or_announce(struct mutex *m, const struct mutex_waiter *w)
 {
     uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed), to;
+    uintptr_t flags = w->starving ? WAITED_FOR | STARVING : WAITED_FOR;
 
     do {
-        to = word | (owner_of(word) == NULL ? (uintptr_t)co : WAITED_FOR);
+        to = word | (may_be_taken(word) ? (uintptr_t)w->co : flags);
     } while (!atomic_compare_exchange_weak_explicit(&m->owner, &word, to, memory_order_acquire,
                                                     memory_order_relaxed));
-    return owner_of(word) == NULL;
+    return may_be_taken(word);
 }
 
 /* Takes the mutex if it is free, or its owner gives it up within a few microseconds. */
@@ -95,15 +112,28 @@ static bool spin_for(struct mutex *m, struct co *co)
     return false;
 }
 
+/* Here, since the unlocker's clock may stand still: it is that of a processor which may have done
+ * nothing but lock and unlock for a while. */
+static void note_time(struct mutex_waiter *w, bool again)
+{
+    int64_t now_ns = world_now_ns(rt.world);
+
+    if (again)
+        w->starving = now_ns - w->since_ns > STARVING_NS;
+    else
+        w->since_ns = now_ns;
+}
+
 static NOINLINE void lock_slow(struct mutex *m, struct co *co, enum wait_reason reason,
                                const void *object)
 {
-    struct mutex_waiter w = {.co = co, .since_ns = here_now_ns()};
+    struct mutex_waiter w = {.co = co};
     bool again = false;
 
     while (!spin_for(m, co)) {
+        note_time(&w, again);
         spin_lock(&m->lock);
-        if (take_or_announce(m, co)) {
+        if (take_or_announce(m, &w)) {
             spin_unlock(&m->lock);
             return;
         }
@@ -156,29 +186,46 @@ void weir_mutex_lock(struct weir_mutex *m)
         lock(m, co, WAIT_MUTEX, m);
 }
 
-/* Under the lock, with the mutex given up: takes it for who has waited for too long. False:
- * somebody was faster; then the next unlock tries again. */
-static bool take_for(struct mutex *m, struct mutex_waiter *w)
+/* Under the lock: lets w, the first in the queue, go on, with the mutex if somebody starves. False:
+ * this unlock is late, there is an owner again, and its unlock hands over. STARVING is never set
+ * while nobody has the mutex, since no unlock might come then. */
+static bool let_go(struct mutex *m, struct mutex_waiter *w)
 {
-    return here_now_ns() - w->since_ns > STARVING_NS && take(m, w->co);
+    struct waiter *next = w->waiter.next;
+    uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed), to;
+    uintptr_t waited_for = next != NULL ? WAITED_FOR : 0;
+
+    do {
+        w->handed = (word & STARVING) != 0;
+        if (w->handed && owner_of(word) != NULL)
+            return false;
+        if (!w->handed)
+            to = (word & ~(uintptr_t)MUTEX_FLAGS) | waited_for;
+        else
+            to = (uintptr_t)w->co | waited_for |
+                 (next != NULL && container_of(next, struct mutex_waiter, waiter)->starving
+                      ? STARVING
+                      : 0);
+    } while (!atomic_compare_exchange_weak_explicit(&m->owner, &word, to, memory_order_acquire,
+                                                    memory_order_relaxed));
+    waitq_remove(&m->queue, &w->waiter);
+    return true;
 }
 
 /* The mutex has been given up and somebody waits, or did just now. */
 static NOINLINE void wake_next(struct mutex *m)
 {
+    struct waiter *first;
     struct mutex_waiter *w;
     struct co *co;
 
     spin_lock(&m->lock);
-    if (waitq_empty(&m->queue)) {
+    first = waitq_first(&m->queue);
+    w = container_of(first, struct mutex_waiter, waiter);
+    if (first == NULL || !let_go(m, w)) {
         spin_unlock(&m->lock);
         return;
     }
-    w = container_of(waitq_first(&m->queue), struct mutex_waiter, waiter);
-    waitq_remove(&m->queue, &w->waiter);
-    if (waitq_empty(&m->queue))
-        atomic_fetch_and_explicit(&m->owner, ~(uintptr_t)WAITED_FOR, memory_order_relaxed);
-    w->handed = take_for(m, w);
     co = park_claim(w->waiter.ticket);
     spin_unlock(&m->lock);
     ASSERT(co != NULL); /* shielded: nobody else can have claimed it */
@@ -191,7 +238,7 @@ static inline void unlock(struct weir_mutex *wm)
 
     ASSERT(mutex_owner(wm) != NULL);
     /* Of this builtin gcc makes one instruction. */
-    if (unlikely(__atomic_and_fetch((uintptr_t *)&m->owner, WAITED_FOR, __ATOMIC_RELEASE) != 0))
+    if (unlikely(__atomic_and_fetch((uintptr_t *)&m->owner, MUTEX_FLAGS, __ATOMIC_RELEASE) != 0))
         wake_next(m);
 }
 

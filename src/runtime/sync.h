@@ -33,6 +33,9 @@ static inline bool spin_again(const struct co *owner, unsigned looks, unsigned p
     return true;
 }
 
+/* Beside the owner in a mutex's word. */
+enum { MUTEX_FLAGS = 3 };
+
 /* sync.c: the mutex for those who are made of it. These are no scheduling points of their own (so
  * that mutex_unlock() may stand between park_prepare() and park()), and a wait is shown as one for
  * what its object is. */

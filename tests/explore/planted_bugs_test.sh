@@ -8,13 +8,14 @@ set -euo pipefail
 source_dir=$(cd "${1:?source directory}" && pwd)
 shift
 bugs=("$@")
-if [ ${#bugs[@]} -eq 0 ]; then bugs=(lost_wakeup select_twice double_retake); fi
+if [ ${#bugs[@]} -eq 0 ]; then bugs=(lost_wakeup select_twice double_retake lost_last_reader); fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 
 program_for() { # bug
     case $1 in
     double_retake) echo explore_mandate ;;
+    lost_last_reader) echo explore_locks ;;
     *) echo explore_races ;;
     esac
 }

@@ -1,6 +1,8 @@
 /* Channels, mutex, wait group. */
 #include <stdatomic.h>
 
+#include <sys/wait.h>
+
 #include <weir/chan.h>
 #include <weir/scope.h>
 #include <weir/sync.h>
@@ -304,6 +306,78 @@ static void starving_waiter_is_handed_the_mutex(void)
     run_on_all(suffer, NULL);
 }
 
+/* Works long and pauses hardly at all, so that a newcomer is nearly always faster than who was
+ * woken; and never looks at the clock, nor lets its processor do so. */
+static void hold_without_parking(void *arg)
+{
+    struct greedy *g = arg;
+
+    while (!atomic_load(&g->stop)) {
+        weir_mutex_lock(&g->m);
+        atomic_fetch_add(&g->rounds, 1);
+        for (volatile int i = 0; i < 20000; i = i + 1)
+            ;
+        weir_mutex_unlock(&g->m);
+    }
+}
+
+static int suffer_beside_a_loop(void *arg)
+{
+    struct greedy g = {0};
+
+    WEIR_SCOPE (s) {
+        weir_scope_go(s, "greedy", hold_without_parking, &g);
+        WAIT_UNTIL(atomic_load(&g.rounds) > 0);
+        for (int i = 0; i < 20; i++) {
+            weir_mutex_lock(&g.m);
+            weir_mutex_unlock(&g.m);
+        }
+        atomic_store(&g.stop, true);
+    }
+    return 0;
+}
+
+static void loop_without_parks_starves_nobody(void)
+{
+    run_on(2, suffer_beside_a_loop, NULL);
+}
+
+static void try_out_of_place(void)
+{
+    static struct weir_mutex m;
+
+    weir_mutex_try_lock(&m);
+}
+
+static void try_to_write_out_of_place(void)
+{
+    static struct weir_rwmutex m;
+
+    weir_rwmutex_try_lock(&m);
+}
+
+static void check_crashes(void (*fn)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(STDERR_FILENO);
+        fn();
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* A mutex without an owner would be a mutex that nobody has taken. */
+static void only_coroutines_take_a_mutex(void)
+{
+    check_crashes(try_out_of_place);
+    check_crashes(try_to_write_out_of_place);
+}
+
 static int lock_when_cancelled(void *arg)
 {
     struct weir_mutex m = {0};
@@ -358,6 +432,8 @@ static const struct test tests[] = {
     TEST(deadline_and_hand_off_never_both_win),
     TEST(mutex_excludes),
     TEST(starving_waiter_is_handed_the_mutex),
+    TEST_REAL(loop_without_parks_starves_nobody, "two processors"),
+    TEST_REAL(only_coroutines_take_a_mutex, "forks"),
     TEST(mutex_is_shielded),
     TEST(wait_group_wakes_all_at_zero),
 };
