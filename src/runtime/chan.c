@@ -28,6 +28,7 @@ void weir_chan_free(struct weir_chan *c)
     if (c == NULL)
         return;
     ASSERT(waitq_empty(&c->senders) && waitq_empty(&c->receivers));
+    park_lock_ends();
     free(c);
 }
 
@@ -52,27 +53,57 @@ static NOINLINE void lock_slow(struct weir_chan *c, struct co *co)
     } while (!spin_trylock(&c->lock));
 }
 
+static inline bool try_lock(struct weir_chan *c)
+{
+    return likely(atomic_exchange_explicit(&c->lock.held, 1, memory_order_seq_cst) == 0);
+}
+
 static inline void lock(struct weir_chan *c, struct co *co)
 {
-    if (unlikely(atomic_exchange_explicit(&c->lock.held, 1, memory_order_acquire) != 0))
+    if (!try_lock(c))
         lock_slow(c, co);
 }
 
-/* Waits in queue; unlocks. 0: served; -EPIPE: closed; or the error of the wait. */
-static NOINLINE int wait_in(struct weir_chan *c, struct co *co, struct waitq *queue,
-                            enum wait_reason reason, void *elem, int64_t at_ns)
+static inline struct waitq *queue_of(struct weir_chan *c, enum wait_reason reason)
 {
-    struct chan_waiter w = {.waiter.ticket = park_prepare(co, reason, c, 0), .elem = elem};
-    int r;
+    return reason == WAIT_CHAN_SEND ? &c->senders : &c->receivers;
+}
 
-    waitq_push_last(queue, &w.waiter);
-    r = park(co, at_ns, &c->lock);
+/* The result of a wait: 0: served; -EPIPE: closed; or its error. */
+static inline int end_wait(struct weir_chan *c, struct chan_waiter *w, struct waitq *queue, int r)
+{
     if (likely(r == 0))
-        return w.fate == CHAN_SERVED ? 0 : -EPIPE;
+        return likely(w->fate == CHAN_SERVED) ? 0 : -EPIPE;
     spin_lock(&c->lock);
-    waitq_remove(queue, &w.waiter);
+    waitq_remove(queue, &w->waiter);
     spin_unlock(&c->lock);
     return r;
+}
+
+/* Under the lock, which it gives up. */
+static NOINLINE int wait_in(struct weir_chan *c, struct co *co, enum wait_reason reason, void *elem,
+                            int64_t at_ns)
+{
+    struct chan_waiter w = {.waiter.ticket = park_prepare(co, reason, c, 0), .elem = elem};
+    struct waitq *queue = queue_of(c, reason);
+
+    waitq_push_last(queue, &w.waiter);
+    return end_wait(c, &w, queue, park(co, at_ns, &c->lock));
+}
+
+/* The same after park_prepare_locked(). */
+static inline int wait_locked(struct weir_chan *c, struct co *co, enum wait_reason reason,
+                              void *elem)
+{
+    struct chan_waiter w;
+    struct waitq *queue = queue_of(c, reason);
+
+    w.locked = co;
+    w.elem = elem;
+    w.fate = CHAN_WAITS;
+    w.selects = false;
+    waitq_push_last(queue, &w.waiter);
+    return end_wait(c, &w, queue, park_held(co, &c->lock));
 }
 
 static int wait_for_nothing(struct co *co, enum wait_reason reason, int64_t at_ns)
@@ -81,9 +112,81 @@ static int wait_for_nothing(struct co *co, enum wait_reason reason, int64_t at_n
     return park(co, at_ns, NULL);
 }
 
-static inline int send_at(struct weir_chan *c, const void *elem, int64_t at_ns)
+/* What has a way of its own, out of the way of all others. */
+static inline bool unusual(const struct weir_chan *c, const struct co *co)
 {
-    struct co *co = co_self(), *wake;
+    return unlikely(co == NULL) || unlikely(explore_active) || unlikely(c == NULL) || co_ended(co);
+}
+
+/* Nobody is at the other end of an unbuffered channel: the operation waits, or is about to find
+ * that somebody came. Under the lock: it waits. */
+static inline bool would_wait(const struct weir_chan *c, const struct waitq *others)
+{
+    return c->cap == 0 && waitq_empty(others) && !chan_closed(c);
+}
+
+static inline int finish(struct weir_chan *c, struct co *co, struct co *wake, int r)
+{
+    spin_unlock(&c->lock);
+    if (wake != NULL)
+        park_run_on(co->m, wake);
+    co_spend(co);
+    return r;
+}
+
+/* ---- sending ---- */
+
+/* Under the lock, which it gives up. */
+static inline int send_with_lock(struct weir_chan *c, struct co *co, const void *elem,
+                                 int64_t at_ns)
+{
+    struct co *wake;
+    int r = chan_send_now(c, elem, &wake);
+
+    if (r == -EAGAIN)
+        return wait_in(c, co, WAIT_CHAN_SEND, (void *)(uintptr_t)elem, at_ns);
+    return finish(c, co, wake, r);
+}
+
+static NOINLINE int send_locking(struct weir_chan *c, struct co *co, const void *elem,
+                                 int64_t at_ns)
+{
+    lock(c, co);
+    return send_with_lock(c, co, elem, at_ns);
+}
+
+static NOINLINE int send_after_all(struct weir_chan *c, struct co *co, const void *elem,
+                                   bool locked)
+{
+    park_abandon(co);
+    if (!locked)
+        lock_slow(c, co);
+    return send_with_lock(c, co, elem, NS_NEVER);
+}
+
+/* Both sides of this wait do without atomic exchanges but the lock's. */
+static NOINLINE int send_waits(struct weir_chan *c, struct co *co, const void *elem)
+{
+    bool locked;
+
+    park_prepare_locked(co, WAIT_CHAN_SEND, c, &c->lock);
+    locked = try_lock(c);
+    fence_after_rmw();
+    if (unlikely(!locked || !would_wait(c, &c->receivers)))
+        return send_after_all(c, co, elem, locked);
+    return wait_locked(c, co, WAIT_CHAN_SEND, (void *)(uintptr_t)elem);
+}
+
+static inline int send_from(struct weir_chan *c, struct co *co, const void *elem, int64_t at_ns)
+{
+    if (at_ns == NS_NEVER && would_wait(c, &c->receivers) && park_can_be_held(co, 0))
+        return send_waits(c, co, elem);
+    return send_locking(c, co, elem, at_ns);
+}
+
+static NOINLINE int send_unusually(struct weir_chan *c, const void *elem, int64_t at_ns)
+{
+    struct co *co = co_self();
     int r;
 
     ASSERT(co != NULL);
@@ -93,20 +196,69 @@ static inline int send_at(struct weir_chan *c, const void *elem, int64_t at_ns)
         return r;
     if (unlikely(c == NULL))
         return wait_for_nothing(co, WAIT_CHAN_SEND, at_ns);
-    lock(c, co);
-    r = chan_send_now(c, elem, &wake);
-    if (r == -EAGAIN)
-        return wait_in(c, co, &c->senders, WAIT_CHAN_SEND, (void *)(uintptr_t)elem, at_ns);
-    spin_unlock(&c->lock);
-    if (wake != NULL)
-        park_run(wake);
-    co_spend(co);
-    return r;
+    return send_from(c, co, elem, at_ns);
 }
 
-static inline int recv_at(struct weir_chan *c, void *elem, int64_t at_ns)
+static inline int send_at(struct weir_chan *c, const void *elem, int64_t at_ns)
 {
-    struct co *co = co_self(), *wake;
+    struct co *co = co_self();
+
+    return unusual(c, co) ? send_unusually(c, elem, at_ns) : send_from(c, co, elem, at_ns);
+}
+
+/* ---- receiving ---- */
+
+static inline int recv_result(int r)
+{
+    return likely(r == 0) ? 1 : r == -EPIPE ? 0 : r;
+}
+
+static inline int recv_with_lock(struct weir_chan *c, struct co *co, void *elem, int64_t at_ns)
+{
+    struct co *wake;
+    int r = chan_recv_now(c, elem, &wake);
+
+    if (r == -EAGAIN)
+        return recv_result(wait_in(c, co, WAIT_CHAN_RECV, elem, at_ns));
+    return finish(c, co, wake, r);
+}
+
+static NOINLINE int recv_locking(struct weir_chan *c, struct co *co, void *elem, int64_t at_ns)
+{
+    lock(c, co);
+    return recv_with_lock(c, co, elem, at_ns);
+}
+
+static NOINLINE int recv_after_all(struct weir_chan *c, struct co *co, void *elem, bool locked)
+{
+    park_abandon(co);
+    if (!locked)
+        lock_slow(c, co);
+    return recv_with_lock(c, co, elem, NS_NEVER);
+}
+
+static NOINLINE int recv_waits(struct weir_chan *c, struct co *co, void *elem)
+{
+    bool locked;
+
+    park_prepare_locked(co, WAIT_CHAN_RECV, c, &c->lock);
+    locked = try_lock(c);
+    fence_after_rmw();
+    if (unlikely(!locked || !would_wait(c, &c->senders)))
+        return recv_after_all(c, co, elem, locked);
+    return recv_result(wait_locked(c, co, WAIT_CHAN_RECV, elem));
+}
+
+static inline int recv_from(struct weir_chan *c, struct co *co, void *elem, int64_t at_ns)
+{
+    if (at_ns == NS_NEVER && would_wait(c, &c->senders) && park_can_be_held(co, 0))
+        return recv_waits(c, co, elem);
+    return recv_locking(c, co, elem, at_ns);
+}
+
+static NOINLINE int recv_unusually(struct weir_chan *c, void *elem, int64_t at_ns)
+{
+    struct co *co = co_self();
     int r;
 
     ASSERT(co != NULL);
@@ -116,17 +268,14 @@ static inline int recv_at(struct weir_chan *c, void *elem, int64_t at_ns)
         return r;
     if (unlikely(c == NULL))
         return wait_for_nothing(co, WAIT_CHAN_RECV, at_ns);
-    lock(c, co);
-    r = chan_recv_now(c, elem, &wake);
-    if (r == -EAGAIN) {
-        r = wait_in(c, co, &c->receivers, WAIT_CHAN_RECV, elem, at_ns);
-        return r == 0 ? 1 : r == -EPIPE ? 0 : r;
-    }
-    spin_unlock(&c->lock);
-    if (wake != NULL)
-        park_run(wake);
-    co_spend(co);
-    return r;
+    return recv_from(c, co, elem, at_ns);
+}
+
+static inline int recv_at(struct weir_chan *c, void *elem, int64_t at_ns)
+{
+    struct co *co = co_self();
+
+    return unusual(c, co) ? recv_unusually(c, elem, at_ns) : recv_from(c, co, elem, at_ns);
 }
 
 int weir_chan_send(struct weir_chan *c, const void *elem)

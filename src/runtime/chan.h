@@ -17,6 +17,7 @@ struct chan_waiter {
     void *elem;          /* to copy from (send; never written) or to */
     enum chan_fate fate; /* under the channel's lock */
     bool selects;        /* waits elsewhere, too */
+    struct co *locked;   /* whose wait was prepared by park_prepare_locked(), or NULL */
 };
 
 /* Invariants: receivers wait only while nothing is buffered, senders only while the ring is full;
@@ -79,6 +80,18 @@ static inline void *chan_slot(struct weir_chan *c, uint32_t i)
     return c->ring + (at >= c->cap ? at - c->cap : at) * c->elem_bytes;
 }
 
+static inline bool chan_claim(struct waiter *w, struct co **ret_co)
+{
+    struct co *co = container_of(w, struct chan_waiter, waiter)->locked;
+
+    if (co == NULL)
+        return waiter_claim(w, ret_co);
+    if (unlikely(!co_claim_queued(co)))
+        return false;
+    *ret_co = co;
+    return true;
+}
+
 /* Takes the first waiter whose wait has not ended otherwise; NULL: none. */
 static inline struct chan_waiter *chan_claim_first(struct waitq *q, struct co **ret_co)
 {
@@ -86,7 +99,7 @@ static inline struct chan_waiter *chan_claim_first(struct waitq *q, struct co **
 
     while ((w = waitq_first(q)) != NULL) {
         waitq_remove(q, w);
-        if (likely(waiter_claim(w, ret_co)))
+        if (likely(chan_claim(w, ret_co)))
             return container_of(w, struct chan_waiter, waiter);
 #ifdef WEIR_PLANTED_BUG_SELECT_TWICE
         if (container_of(w, struct chan_waiter, waiter)->selects)

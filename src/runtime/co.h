@@ -54,8 +54,9 @@ enum {
     CLAIM_RUNNING = 0,
     CLAIM_PREPARE = 1,
     CLAIM_WAITING = 2,
-    CLAIM_SHIELD = 4, /* beside one of the above: cancellers keep off */
-    CLAIM_RESULT = 8, /* claimed; enum claim_result << 4 beside it */
+    CLAIM_SHIELD = 4,  /* beside one of the above: cancellers keep off */
+    CLAIM_RESULT = 8,  /* claimed; enum claim_result << 4 beside it */
+    CLAIM_LOCKED = 64, /* beside the first two: claimed only by holders of wait_lock */
 };
 
 enum claim_result { RESULT_WOKEN, RESULT_TIMEOUT, RESULT_CANCELLED, RESULT_CLOSED };
@@ -108,12 +109,13 @@ struct co {
     const void *wait_object; /* not to be followed: the wait may end, and it be freed */
     uint64_t wait_for_id;    /* who held the mutex when the wait for it began, or 0 */
     int64_t wait_since_ns;
-    uint8_t wait_reason;            /* enum wait_reason */
-    int16_t cause;                  /* enum poll_watch_cause, or CO_... */
-    _Atomic(uint16_t) budget;       /* operations left before it must let others run */
-    int64_t deadline_ns;            /* in force now */
-    int64_t inherited_ns;           /* given at birth */
-    struct weir_deadline *deadline; /* innermost block */
+    _Atomic(struct spinlock *) wait_lock; /* of the latest locked wait: park_prepare_locked() */
+    uint8_t wait_reason;                  /* enum wait_reason */
+    int16_t cause;                        /* enum poll_watch_cause, or CO_... */
+    _Atomic(uint16_t) budget;             /* operations left before it must let others run */
+    int64_t deadline_ns;                  /* in force now */
+    int64_t inherited_ns;                 /* given at birth */
+    struct weir_deadline *deadline;       /* innermost block */
 
     bool newborn;          /* has not run yet */
     atomic_bool live;      /* has begun and not ended; read by dumps and the final cancel */
@@ -149,6 +151,19 @@ static inline bool co_ended(const struct co *co)
            unlikely(co->deadline_ns <= co->place->now_ns);
 }
 
+/* Numbers a wait and publishes that it begins; how: CLAIM_SHIELD, CLAIM_LOCKED. Its ticket. */
+static inline co_ticket co_begin_wait(struct co *co, enum wait_reason reason, const void *object,
+                                      uint64_t how)
+{
+    uint64_t seq = (uint64_t)(co->seq += 1 + (co->seq == UINT32_MAX)) << 32; /* 0 names no wait */
+
+    co->wait_reason = (uint8_t)reason;
+    co->wait_object = object;
+    co->wait_since_ns = co->place->now_ns;
+    atomic_store_explicit(&co->claim, seq | CLAIM_PREPARE | how, memory_order_release);
+    return seq | (uint64_t)co->index << 8;
+}
+
 /* Tries to end the wait that has this number. CLAIM_LOST: somebody else did, or it is another wait.
  * CLAIM_EARLY: won, and the coroutine finds out by itself. CLAIM_WON: the caller must make it
  * runnable. */
@@ -179,6 +194,20 @@ static inline bool co_claim_held(struct co *co, uint32_t seq, enum claim_result 
                           memory_order_release);
     return true;
 }
+
+/* The same by who has found co in a queue that it leaves only under that lock, so that there is but
+ * one wait that it can be in. */
+static inline bool co_claim_queued(struct co *co)
+{
+    uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
+
+    if (unlikely((c & CLAIM_WAITING) == 0))
+        return false;
+    atomic_store_explicit(&co->claim, c - CLAIM_WAITING - CLAIM_LOCKED + CLAIM_RESULT,
+                          memory_order_release);
+    return true;
+}
+_Static_assert(RESULT_WOKEN == 0, "co_claim_queued() adds no other");
 
 /* Orders what the caller published before what it reads next, against a reader who does the reverse
  * (Dekker). The thread sanitizer knows no fences, but the same from a read-modify-write. */

@@ -19,9 +19,9 @@ struct exceptions *__cxa_get_globals(void) __attribute__((weak));
 bool exceptions_take(struct exceptions *ret);
 void exceptions_restore(const struct exceptions *e);
 
-static inline bool exceptions_leave(struct exceptions *ret)
+static inline bool exceptions_possible(void)
 {
-    return unlikely(__cxa_get_globals != NULL) && exceptions_take(ret);
+    return unlikely(__cxa_get_globals != NULL);
 }
 
 #endif

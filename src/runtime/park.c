@@ -4,20 +4,7 @@
 
 co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags)
 {
-    uint64_t seq = (uint64_t)(co->seq += 1 + (co->seq == UINT32_MAX)) << 32; /* 0 names no wait */
-    uint64_t shield = (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0;
-
-    co->wait_reason = (uint8_t)reason;
-    co->wait_object = object;
-    co->wait_since_ns = co->m->p->place.now_ns;
-    atomic_store_explicit(&co->claim, seq | CLAIM_PREPARE | shield, memory_order_release);
-    return seq | (uint64_t)co->index << 8;
-}
-
-void park_abandon(struct co *co)
-{
-    co->wait_reason = WAIT_NONE;
-    atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
+    return co_begin_wait(co, reason, object, (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0);
 }
 
 /* What can end the wait before anybody else comes: its scope, or a time. */
@@ -82,12 +69,6 @@ int park(struct co *co, int64_t at_ns, struct spinlock *unlock)
     return wait_here(co, at_ns, unlock);
 }
 
-bool park_can_be_held(const struct co *co, unsigned flags)
-{
-    return ((flags & PARK_SHIELDED) != 0 || co->deadline_ns == NS_NEVER) &&
-           !profile_on(WEIR_PROFILE_BLOCK | WEIR_PROFILE_MUTEX);
-}
-
 int park_held(struct co *co, struct spinlock *lock)
 {
     uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
@@ -102,17 +83,20 @@ int park_held(struct co *co, struct spinlock *lock)
     return take_result(co);
 }
 
-void park_run(struct co *co)
+void park_run_on(struct m *m, struct co *co)
 {
-    struct m *m = m_current();
-
     if (profile_on(WEIR_PROFILE_MUTEX))
         profile_unlock(co);
-    if (m != NULL)
+    if (likely(m != NULL))
         stat_add(&m->p->unparks, 1);
     else
         atomic_fetch_add(&rt.foreign_unparks, 1);
     sched_ready_next(m, co);
+}
+
+void park_run(struct co *co)
+{
+    park_run_on(m_current(), co);
 }
 
 struct co *park_claim(co_ticket ticket)
@@ -133,6 +117,59 @@ bool park_wake(co_ticket ticket, enum claim_result result)
         park_run(co);
     return outcome != CLAIM_LOST;
 }
+
+/* ---- cancelling ---- */
+
+/* Held while a canceller goes to a lock that it has found in a control block: see
+ * park_lock_ends(). */
+static struct spinlock interrupting;
+
+/* The wait may be over by now, and its lock gone. While the wait goes on the lock is there; and who
+ * takes it away afterwards waits for us, or we see here that the wait is over. */
+static NOINLINE void interrupt_locked(struct co *co, uint32_t seq)
+{
+    bool claimed = false;
+    struct spinlock *lock;
+    uint64_t c;
+
+    spin_lock(&interrupting);
+    full_fence();
+    lock = atomic_load_explicit(&co->wait_lock, memory_order_acquire);
+    c = atomic_load(&co->claim);
+    if ((uint32_t)(c >> 32) == seq && (c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0) {
+        spin_lock(lock);
+        claimed = co_claim_held(co, seq, RESULT_CANCELLED);
+        spin_unlock(lock);
+    }
+    spin_unlock(&interrupting);
+    if (claimed)
+        park_run(co);
+}
+
+void park_interrupt(struct co *co)
+{
+    uint64_t c;
+
+    full_fence();
+    c = atomic_load(&co->claim);
+    if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) == 0 || (c & CLAIM_SHIELD) != 0)
+        return;
+    if ((c & CLAIM_LOCKED) != 0)
+        interrupt_locked(co, (uint32_t)(c >> 32));
+    else
+        park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
+}
+
+void park_lock_ends(void)
+{
+    full_fence();
+    if (unlikely(atomic_load_explicit(&interrupting.held, memory_order_acquire) != 0)) {
+        spin_lock(&interrupting);
+        spin_unlock(&interrupting);
+    }
+}
+
+/* ---- yielding and sleeping ---- */
 
 void park_yield(struct co *co)
 {

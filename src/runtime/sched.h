@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "runtime/explore.h"
+#include "runtime/profile.h"
 #include "runtime/runq.h"
 #include "runtime/sanitize.h"
 #include "runtime/stack.h"
@@ -282,9 +283,31 @@ int park(struct co *co, int64_t at_ns, struct spinlock *unlock);
  * neither side needs an atomic exchange (co_claim_held()). For whom park_can_be_held(). */
 int park_held(struct co *co, struct spinlock *lock);
 /* No timer will end a wait that co begins now, and nobody watches its waits. */
-bool park_can_be_held(const struct co *co, unsigned flags);
+static inline bool park_can_be_held(const struct co *co, unsigned flags)
+{
+    return ((flags & PARK_SHIELDED) != 0 || co->deadline_ns == NS_NEVER) &&
+           !profile_on(WEIR_PROFILE_BLOCK | WEIR_PROFILE_MUTEX);
+}
+/* A wait for park_held() of which cancellers do not hold the lock: they find it in the control
+ * block and take it. So the wait is prepared before the lock is taken, by an exchange that orders
+ * memory (spin_lock_fenced()), and is abandoned if there is nothing to wait for. Until it is parked
+ * or abandoned the caller must not park otherwise. */
+static inline void park_prepare_locked(struct co *co, enum wait_reason reason, const void *object,
+                                       struct spinlock *lock)
+{
+    atomic_store_explicit(&co->wait_lock, lock, memory_order_release);
+    co_begin_wait(co, reason, object, CLAIM_LOCKED);
+}
+/* Before such a lock goes: cancellers that have found it are through with it. */
+void park_lock_ends(void);
+/* Ends the wait that co may be in. co->cancelled has been set: a wait that begins now sees it. */
+void park_interrupt(struct co *co);
 /* Takes a prepared wait back that was not published. */
-void park_abandon(struct co *co);
+static inline void park_abandon(struct co *co)
+{
+    co->wait_reason = WAIT_NONE;
+    atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
+}
 
 /* Ends the wait that the ticket names. True: this call did it. Any thread. */
 bool park_wake(co_ticket ticket, enum claim_result result);
@@ -305,13 +328,14 @@ static inline bool park_wake_last(struct m *m, co_ticket ticket, enum claim_resu
  * (the coroutine, or NULL when another won), and, when all is in place for it, the run. */
 struct co *park_claim(co_ticket ticket);
 void park_run(struct co *co);
+void park_run_on(struct m *m, struct co *co); /* m: the caller's */
 
 /* -ECANCELED, -ETIMEDOUT when the scope of co has ended, else 0. */
 static inline int co_check(const struct co *co)
 {
     if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
         return -ECANCELED;
-    if (unlikely(co->deadline_ns <= co->m->p->place.now_ns))
+    if (unlikely(co->deadline_ns <= co->place->now_ns))
         return -ETIMEDOUT;
     return 0;
 }

@@ -26,17 +26,6 @@ static struct scope *scope_of(struct weir_scope *s)
     return (struct scope *)s->private_;
 }
 
-/* Ends the wait that co may be in. The flag is set already: a wait that begins now sees it. */
-static void interrupt(struct co *co)
-{
-    uint64_t c;
-
-    full_fence();
-    c = atomic_load(&co->claim);
-    if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
-        park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
-}
-
 static void doom_one(struct co *co)
 {
     co->doomed = true;
@@ -44,7 +33,7 @@ static void doom_one(struct co *co)
         s->cancelled = true;
     atomic_store(&co->cancelled, true);
     monitor_want_checkpoints();
-    interrupt(co);
+    park_interrupt(co);
 }
 
 static struct list *first_child(struct scope *s)
@@ -289,7 +278,7 @@ static void cancel_scope(struct scope *s)
         doom_children(inner);
     doom_children(s);
     atomic_store(&owner->cancelled, true);
-    interrupt(owner);
+    park_interrupt(owner);
 }
 
 void weir_scope_cancel(struct weir_scope *ws)

@@ -99,7 +99,10 @@ static inline struct co *co_self(void)
 
     if (unlikely(sp - stack_arena.base >= stack_arena.size))
         return NULL;
-    return (struct co *)((sp | stack_arena.mask) + 1 - CO_BYTES);
+    sp = (sp | stack_arena.mask) + 1 - CO_BYTES;
+    if (sp == 0)
+        __builtin_unreachable(); /* or callers test for it once more */
+    return (struct co *)sp;
 }
 
 /* Lowest address that frames may use. */

@@ -14,16 +14,16 @@ struct resumption {
 void co_switch(void **save_sp, void *load_sp, bool newborn);
 struct resumption co_main(struct co *co);
 
-static void switch_after(struct m *m)
+/* Each switch is followed by one call of this, by whoever runs next. */
+static inline void switch_after(struct m *m)
 {
     enum after after = m->after;
     struct co *co = m->after_co;
 
-    m->after = AFTER_NOTHING;
-    if (after == AFTER_PARK)
-        finish_park(m, co, m->after_unlock);
-    else if (after == AFTER_PARK_HELD)
+    if (likely(after == AFTER_PARK_HELD))
         finish_park_held(m, co, m->after_unlock);
+    else if (after == AFTER_PARK)
+        finish_park(m, co, m->after_unlock);
     else if (after == AFTER_YIELD)
         sched_ready_yielded(m, co);
     else if (after == AFTER_EXIT)
@@ -55,17 +55,31 @@ static inline void leave(struct m *m, struct co *from, struct co *to, enum after
     sanitize_leave(from, to, bounds_of(m, to), after == AFTER_EXIT);
 }
 
-NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
-                          struct spinlock *unlock)
+static NOINLINE void switch_with_exceptions(struct m *m, struct co *from, struct co *to,
+                                            enum after after, struct spinlock *unlock)
 {
     struct exceptions exceptions;
-    bool in_flight = exceptions_leave(&exceptions);
+    bool in_flight = exceptions_take(&exceptions);
 
     leave(m, from, to, after, unlock);
     co_switch(&from->sp, to->sp, to->newborn);
     sanitize_arrive(from, false);
     if (unlikely(in_flight))
         exceptions_restore(&exceptions);
+    switch_after(from->m);
+}
+
+/* A process uses one of the two ways, so co_switch() has one call site. */
+NOINLINE void switch_away(struct m *m, struct co *from, struct co *to, enum after after,
+                          struct spinlock *unlock)
+{
+    if (exceptions_possible()) {
+        switch_with_exceptions(m, from, to, after, unlock);
+        return;
+    }
+    leave(m, from, to, after, unlock);
+    co_switch(&from->sp, to->sp, to->newborn);
+    sanitize_arrive(from, false);
     switch_after(from->m);
 }
 

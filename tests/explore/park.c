@@ -13,6 +13,10 @@
 
 /* The runtime under test is another one than the one that explores: all that park.c defines or
  * looks for gets a name of its own. */
+static void lock_alive(struct spinlock *l);
+
+#undef spin_lock
+#define spin_lock           lock_alive
 #define rt                  model_rt
 #define co_self             model_self
 #define stack_co            model_stack_co
@@ -20,12 +24,13 @@
 #define switch_away         model_switch_away
 #define park                model_park
 #define park_held           model_park_held
-#define park_can_be_held    model_park_can_be_held
 #define park_prepare        model_park_prepare
-#define park_abandon        model_park_abandon
 #define park_wake           model_park_wake
 #define park_claim          model_park_claim
 #define park_run            model_park_run
+#define park_run_on         model_park_run_on
+#define park_interrupt      model_park_interrupt
+#define park_lock_ends      model_park_lock_ends
 #define park_yield          model_park_yield
 #define weir_yield          model_weir_yield
 #define weir_sleep          model_weir_sleep
@@ -47,13 +52,21 @@ static struct m sleeper_m; /* the thread that the coroutine runs on */
 static struct p sleeper_p;
 static struct co sleeper, other; /* other: what the thread goes on with */
 static bool on_stack, runnable;
+static bool lock_is_gone, waker_is_through;
 
-static int waits, wakes, cancels, ended;
+static int waits, wakes, ended;
 static int results[4];
 static _Atomic(co_ticket) ticket; /* where wakers look */
+static bool queued;               /* likewise; under the lock */
 static struct spinlock lock;      /* under which it is published */
 
 enum { SLEEPER = 0 }; /* its simulated thread */
+
+static void lock_alive(struct spinlock *l)
+{
+    explored_lock(l);
+    EXPECT(l != &lock || !lock_is_gone);
+}
 
 static struct co *model_self(void)
 {
@@ -128,7 +141,8 @@ static void begin(void)
     sleeper.deadline_ns = NS_NEVER;
     on_stack = true;
     runnable = false;
-    waits = wakes = cancels = ended = 0;
+    lock_is_gone = waker_is_through = queued = false;
+    waits = wakes = ended = 0;
     ticket = 0;
 }
 
@@ -178,6 +192,60 @@ static void wait_held(void)
         ticket = model_park_prepare(&sleeper, WAIT_SCOPE, NULL, 0);
         note_result(model_park_held(&sleeper, &lock));
     }
+}
+
+/* As an operation on a channel. */
+static void wait_locked_once(void)
+{
+    waits++;
+    park_prepare_locked(&sleeper, WAIT_CHAN_RECV, NULL, &lock);
+    while (!spin_trylock(&lock)) { /* contended: without the lock it must not stay prepared */
+        park_abandon(&sleeper);
+        explorer_yield();
+        park_prepare_locked(&sleeper, WAIT_CHAN_RECV, NULL, &lock);
+    }
+    queued = true;
+    note_result(model_park_held(&sleeper, &lock));
+    if (!queued)
+        return; /* who ended the wait has taken the record out */
+    lock_alive(&lock);
+    queued = false;
+    spin_unlock(&lock);
+}
+
+static void wait_locked(void)
+{
+    for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++)
+        wait_locked_once();
+}
+
+/* Takes the lock away right after the wait, as who frees the channel. */
+static void wait_locked_and_free(void)
+{
+    wait_locked_once();
+    model_park_lock_ends();
+    lock_is_gone = true;
+}
+
+static void wait_locked_with_waker_and_free(void)
+{
+    wait_locked_once();
+    while (!waker_is_through)
+        explorer_yield();
+    model_park_lock_ends();
+    lock_is_gone = true;
+}
+
+/* Nobody waits on that lock: prepares, and finds that it need not wait. */
+static void abandon_and_free(void)
+{
+    park_prepare_locked(&sleeper, WAIT_CHAN_RECV, NULL, &lock);
+    while (!spin_trylock(&lock))
+        explorer_yield();
+    park_abandon(&sleeper);
+    spin_unlock(&lock);
+    model_park_lock_ends();
+    lock_is_gone = true;
 }
 
 static void wait_shielded(void)
@@ -249,17 +317,49 @@ static void claim_held_and_run(void)
     }
 }
 
-/* As doom_one() and interrupt() in scope.c. */
+/* As chan_claim_first() for a wait_locked(). */
+static void claim_queued_and_run(void)
+{
+    while (ended < 2 && results[RESULT_CANCELLED] == 0) {
+        bool claimed;
+
+        lock_alive(&lock);
+        claimed = queued && co_claim_queued(&sleeper);
+        queued = false;
+        spin_unlock(&lock);
+        if (claimed) {
+            wakes++;
+            model_park_run(&sleeper);
+            return;
+        }
+        explorer_yield();
+    }
+}
+
+/* Who frees the lock knows that this is through with it. */
+static void claim_queued_before_free(void)
+{
+    bool claimed = false;
+
+    while (!claimed && ended == 0) {
+        lock_alive(&lock);
+        claimed = queued && co_claim_queued(&sleeper);
+        queued = queued && !claimed;
+        spin_unlock(&lock);
+        if (!claimed)
+            explorer_yield();
+    }
+    wakes += claimed;
+    if (claimed)
+        model_park_run(&sleeper);
+    waker_is_through = true;
+}
+
+/* As doom_one() in scope.c. */
 static void cancel(void)
 {
-    uint64_t c;
-
     atomic_store(&sleeper.cancelled, true);
-    full_fence();
-    c = atomic_load(&sleeper.claim);
-    if ((c & (CLAIM_PREPARE | CLAIM_WAITING)) != 0 && (c & CLAIM_SHIELD) == 0)
-        cancels +=
-            model_park_wake((c >> 32 << 32) | (uint64_t)sleeper.index << 8, RESULT_CANCELLED);
+    model_park_interrupt(&sleeper);
 }
 
 static void cancel_held(void)
@@ -287,7 +387,13 @@ static void check_cancelled(void)
 static void check_not_cancelled(void)
 {
     check_each_wait_ended_once();
-    EXPECT(results[RESULT_CANCELLED] == 0 && cancels == 0);
+    EXPECT(results[RESULT_CANCELLED] == 0);
+}
+
+static void check_ended_once(void)
+{
+    check_each_wait_ended_once();
+    EXPECT(ended == 1);
 }
 
 static const struct explorer_case cases[] = {
@@ -335,6 +441,32 @@ static const struct explorer_case cases[] = {
      check_cancelled,
      false,
      2},
+    {"locked",
+     begin,
+     {wait_locked, claim_queued_and_run, claim_queued_and_run},
+     check_each_wait_ended_once,
+     false,
+     1},
+    {"cancelled_locked",
+     begin,
+     {wait_locked, claim_queued_and_run, cancel},
+     check_cancelled,
+     false,
+     2},
+    {"cancelled_locked_store_buffers", begin, {wait_locked, cancel}, check_cancelled, true, 2},
+    {"cancelled_locked_and_freed",
+     begin,
+     {wait_locked_and_free, cancel},
+     check_ended_once,
+     true,
+     2},
+    {"woken_or_cancelled_and_freed",
+     begin,
+     {wait_locked_with_waker_and_free, claim_queued_before_free, cancel},
+     check_ended_once,
+     false,
+     2},
+    {"abandoned_and_freed", begin, {abandon_and_free, cancel}, check_each_wait_ended_once, true, 2},
     {"shielded", begin, {wait_shielded, wake_once, cancel}, check_not_cancelled, false, 2},
     {"cancelled_alone_store_buffers", begin, {wait_alone, cancel}, check_cancelled, true, 1},
 };

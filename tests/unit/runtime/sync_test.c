@@ -228,6 +228,58 @@ struct guarded {
     bool inside;
 };
 
+struct meeting {
+    struct weir_chan *c;
+    atomic_bool sender_is_through;
+    int sent, received;
+};
+
+static void meet_as_sender(void *arg)
+{
+    struct meeting *m = arg;
+    int v = 7;
+
+    m->sent = weir_chan_send(m->c, &v);
+    atomic_store(&m->sender_is_through, true);
+}
+
+static void meet_as_receiver(void *arg)
+{
+    struct meeting *m = arg;
+    int v = 0;
+
+    m->received = weir_chan_recv(m->c, &v);
+    CHECK_EQ(v, m->received == 1 ? 7 : 0);
+    while (!atomic_load(&m->sender_is_through))
+        weir_yield();
+    weir_chan_free(m->c); /* the canceller may be looking for who waits in it */
+}
+
+static int cancel_meetings(void *arg)
+{
+    for (int i = 0; i < 20000 / SLOWER; i++) {
+        struct meeting m = {.c = weir_chan_new(sizeof(int), 0)};
+
+        WEIR_SCOPE (s) {
+            weir_scope_go(s, "receiver", meet_as_receiver, &m);
+            if (i % 2 == 0)
+                weir_yield();
+            weir_scope_go(s, "sender", meet_as_sender, &m);
+            if (i % 3 == 0)
+                weir_yield();
+            weir_scope_cancel(s);
+        }
+        CHECK(m.received == 1 || m.received == -ECANCELED);
+        CHECK_EQ(m.sent, m.received == 1 ? 0 : -ECANCELED);
+    }
+    return 0;
+}
+
+static void cancellation_and_hand_off_never_both_win(void)
+{
+    run_on_all(cancel_meetings, NULL);
+}
+
 static void lock_and_count(void *arg)
 {
     struct guarded *g = arg;
@@ -430,6 +482,7 @@ static const struct test tests[] = {
     TEST(closing_wakes_all_who_wait),
     TEST(waits_on_channels_time_out),
     TEST(deadline_and_hand_off_never_both_win),
+    TEST(cancellation_and_hand_off_never_both_win),
     TEST(mutex_excludes),
     TEST(starving_waiter_is_handed_the_mutex),
     TEST_REAL(loop_without_parks_starves_nobody, "two processors"),
