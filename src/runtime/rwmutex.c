@@ -101,8 +101,7 @@ static uint32_t clock_ns(void)
 }
 
 /* If the writer leaves within a few microseconds. Where a reader meets a writer again as soon as it
- * is back, two processors take turns at this lock, and half of the operations fetch its cache line;
- * there each stays away for longer. */
+ * is back, two processors seem to take turns at this lock; there each stays away for longer. */
 static bool spin_to_read(struct rwmutex *m)
 {
     unsigned first = SPIN_PAUSES;

@@ -99,17 +99,19 @@ static bool take_or_announce(struct mutex *m, const struct mutex_waiter *w)
     return may_be_taken(word);
 }
 
-/* Takes the mutex if it is free, or its owner gives it up within a few microseconds. */
+/* Takes the mutex if it is free, or its owner gives it up within a few microseconds. The first look
+ * is early, for sections that are short; then each is four times as far from the one before. */
 static bool spin_for(struct mutex *m, struct co *co)
 {
-    unsigned looks = 0;
+    unsigned pauses = SPIN_PAUSES / 4;
 
-    do {
-        if (take(m, co))
-            return true;
-    } while (spin_again(owner_of(atomic_load_explicit(&m->owner, memory_order_relaxed)), looks++,
-                        SPIN_PAUSES));
-    return false;
+    for (unsigned looks = 0; !take(m, co); looks++, pauses *= 4) {
+        uintptr_t word = atomic_load_explicit(&m->owner, memory_order_relaxed);
+
+        if (!spin_again(owner_of(word), looks, pauses))
+            return false;
+    }
+    return true;
 }
 
 /* Here, since the unlocker's clock may stand still: it is that of a processor which may have done
