@@ -91,7 +91,7 @@ WEIR_API const struct weir_panic_info *weir_panicking(void);
  * or goto, or by a panic. A declaration: it stands where one may stand. Deferred calls of a block
  * run newest first. In a panic they run with the deadline and the scopes that were in force where
  * they were deferred; one that parks is subject to them, so a cancelled coroutine's gets
- * -ECANCELED. About 2 ns. */
+ * -ECANCELED. */
 struct weir_defer {
     struct weir_defer *next;
     void (*fn)(void *arg);

@@ -171,9 +171,9 @@ static void apply_priority(struct resolver *v, struct draft *d, uint32_t i)
 
     if (!str_eq(key, STR("priority")))
         return;
-    for (uint8_t n = 0; n < CONFIG_PRIORITY_MAX; n++) {
+    for (int n = 0; n < CONFIG_PRIORITY_MAX; n++) {
         if (str_eq(value, names[n]))
-            d->route.priority = n + 1;
+            d->route.priority = (uint8_t)(n + 1);
     }
     if (d->route.priority == 0)
         reader_error(v->r, node_get(value_node(d, "metadata"), key), &at,

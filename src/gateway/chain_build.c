@@ -18,7 +18,7 @@
  *     retry             inside them: an attempt must not see its path rewritten twice
  *     hedge             around one attempt at a time, which it may join by a second one
  *     forward           inside retry: each attempt picks its endpoint, asks that endpoint's
- * breaker, and has its own deadlines
+ *                       breaker, and has its own deadlines
  *
  * Where no upstream is, an answer takes the place of the last two. */
 #include "gateway/chain_build.h"

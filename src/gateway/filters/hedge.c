@@ -405,7 +405,7 @@ static int run_race(struct exchange *x, const struct chain *next, const struct f
     if (!attempt_begin(x, false))
         return attempt_fail(x, RETRY_REFUSED_LOCALLY, CAUSE_DESTINATION_UNAVAILABLE);
     x->racer = FIRST;
-    x->race = &h.race;
+    x->race = &h.race; // cppcheck-suppress autoVariables; clean_up() takes it back
     WEIR_SCOPE (scope) {
         h.scope = scope;
         next_turn(&h, 0);
