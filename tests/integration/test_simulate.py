@@ -29,6 +29,55 @@ clients:
   - {rate: 50/s, timeout: 1s}
 """
 
+FAILS_FOR_A_MINUTE = """
+name: An origin that fails for a minute
+duration: 100s
+gateway:
+  listeners: ["10.1.0.1:80"]
+  upstreams:
+    - {id: shop, endpoints: ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]}
+  routes:
+    - id: shop
+      uri: lb://shop
+      predicates: ["Path=/**"]
+      filters: [{name: Retry, args: {retries: 3, statuses: [SERVICE_UNAVAILABLE]}}]
+origins:
+  - {address: "10.0.0.1:80", service: {median: 5ms, p99: 20ms}}
+  - {address: "10.0.0.2:80", service: {median: 5ms, p99: 20ms}}
+  - {address: "10.0.0.3:80", service: {median: 5ms, p99: 20ms}}
+faults:
+  - {at: 20s, for: 60s, kind: errors}
+clients:
+  - {rate: 300/s, path: /cart, timeout: 5s}
+"""
+
+DIES_FOR_A_MINUTE = """
+name: An origin that dies for a minute
+duration: 110s
+gateway:
+  listeners: ["10.1.0.1:80"]
+  upstreams:
+    - {id: shop, endpoints: ["10.0.0.1:80"], breaker: {probes: 2, lease: 10s, open: 5s}}
+  routes:
+    - id: pages
+      uri: lb://shop
+      predicates: ["Path=/pages/**"]
+      filters:
+        - {name: LocalResponseCache, args: {timeToLive: 2s, staleIfError: 1h}}
+    - id: rest
+      uri: lb://shop
+      predicates: ["Path=/**"]
+      filters:
+        - {name: Fallback, args: {steps: static, static: {status: 503, body: "Back soon."}}}
+origins:
+  - {address: "10.0.0.1:80", service: {median: 5ms, p99: 20ms}}
+faults:
+  - {at: 20s, for: 60s, kind: kill}
+clients:
+  - {rate: 100/s, path: /pages/1, timeout: 5s}
+  - {rate: 100/s, path: /cart, timeout: 5s}
+"""
+
 
 def simulate(*args, ok=True):
     done = subprocess.run([WEIR, "simulate", *map(str, args)], capture_output=True, text=True,
@@ -72,6 +121,27 @@ def test_with_the_budget_it_is_over_in_seconds(storm):
     assert on["ok_share_end"] > 0.999
     assert on["amplification"]["peak"] < 1.5
     assert on["retries_over_budget"] > 500
+
+
+def test_an_origin_that_fails_for_a_minute_is_asked_less_and_not_more(tmp_path):
+    path = tmp_path / "fails.yaml"
+    path.write_text(FAILS_FOR_A_MINUTE)
+    v = run(path)[1][0]
+    asked, sent = (sum(v["seconds"][key][20:80]) for key in ("requests", "attempts"))
+    assert asked > 15000 and sent <= 1.2 * asked
+    assert sent < 0.1 * asked  # the breakers
+    assert v["recovery_s"] is not None and v["recovery_s"] <= 20
+
+
+def test_while_the_origin_is_dead_for_a_minute_pages_are_served_and_it_comes_back_gently(tmp_path):
+    path = tmp_path / "dies.yaml"
+    path.write_text(DIES_FOR_A_MINUTE)
+    v = run(path)[1][0]
+    # Half of the requests are for pages, and none of these fails; the others get the static answer.
+    assert v["ok_share_before"] == 1.0 and 0.48 < v["ok_share_during"] < 0.52
+    assert v["timeouts"] == 0 and v["broken_off"] == 0
+    assert v["recovery_s"] is not None and v["recovery_s"] < 20  # two leases
+    assert sum(v["seconds"]["attempts"][30:80]) <= 10  # probes
 
 
 def test_variants_meet_the_same_arrivals(storm):
