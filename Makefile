@@ -123,6 +123,11 @@ tsan: ## unit tests under the thread sanitizer
 	@tools/deps.sh build test
 	@tools/variant.sh tsan
 
+.PHONY: valgrind
+valgrind: ## some of the coroutines' tests under valgrind
+	@tools/deps.sh build test
+	@tools/variant.sh valgrind
+
 .PHONY: clang
 clang: ## unit tests, compiled by clang
 	@tools/deps.sh build test fuzz

@@ -27,7 +27,7 @@ def check(text, *patterns):
 
 LIST = (r"coroutine 1 'main': running in thread \d", r"coroutine 2 'first': waits for chan recv 0x",
         r"coroutine 3 'second': waits for chan recv 0x")
-STACK = (r"#[01] .*switch_away", r"#\d+ .*inner ", r"#\d+ .*co_main")
+STACK = (r"#[0-2] .*switch_away", r"#\d+ .*inner ", r"#\d+ .*co_main")
 
 
 def check_live(target, script):
