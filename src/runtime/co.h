@@ -144,11 +144,18 @@ static inline uint64_t co_id(const struct co *co)
     return atomic_load_explicit(&co->id, memory_order_relaxed);
 }
 
+/* Who sees it sees all that came before the cancelling. The second look is for that order, and for
+ * those only who are cancelled. */
+static inline bool co_cancelled(const struct co *co)
+{
+    return unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) &&
+           atomic_load_explicit(&co->cancelled, memory_order_acquire);
+}
+
 /* True when the scope that co is in has ended: cancelled, or past its deadline. */
 static inline bool co_ended(const struct co *co)
 {
-    return unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) ||
-           unlikely(co->deadline_ns <= co->place->now_ns);
+    return co_cancelled(co) || unlikely(co->deadline_ns <= co->place->now_ns);
 }
 
 /* Numbers a wait and publishes that it begins; how: CLAIM_SHIELD, CLAIM_LOCKED. Its ticket. */

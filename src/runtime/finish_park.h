@@ -24,8 +24,7 @@ static inline void finish_park(struct m *m, struct co *co, struct spinlock *unlo
     }
     stat_add(&m->p->parks, 1);
     fence_after_rmw();
-    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) &&
-        (c & CLAIM_SHIELD) == 0)
+    if (co_cancelled(co) && (c & CLAIM_SHIELD) == 0)
         park_wake((c >> 32 << 32) | (uint64_t)co->index << 8, RESULT_CANCELLED);
 }
 

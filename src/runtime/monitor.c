@@ -372,8 +372,7 @@ bool weir_checkpoint_slow(void)
     else if (atomic_load_explicit(&co->m->p->slice_over, memory_order_relaxed) ||
              brood_len(&co->m->p->q.brood) >= BROOD_MANY)
         park_yield(co);
-    return atomic_load_explicit(&co->cancelled, memory_order_relaxed) ||
-           co->deadline_ns <= world_now_ns(rt.world);
+    return co_cancelled(co) || co->deadline_ns <= world_now_ns(rt.world);
 }
 
 int weir_set_workers(unsigned n)

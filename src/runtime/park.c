@@ -13,7 +13,7 @@ static void guard_wait(struct co *co, int64_t at_ns)
     struct p *p = co->m->p;
 
     at_ns = MIN(at_ns, co->deadline_ns);
-    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
+    if (co_cancelled(co))
         co_claim(co, co->seq, RESULT_CANCELLED);
     else if (at_ns <= p->place.now_ns)
         co_claim(co, co->seq, RESULT_TIMEOUT);
@@ -73,8 +73,7 @@ int park_held(struct co *co, struct spinlock *lock)
 {
     uint64_t c = atomic_load_explicit(&co->claim, memory_order_relaxed);
 
-    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)) &&
-        (c & CLAIM_SHIELD) == 0) {
+    if (co_cancelled(co) && (c & CLAIM_SHIELD) == 0) {
         spin_unlock(lock);
         park_abandon(co);
         return -ECANCELED;

@@ -333,7 +333,7 @@ void park_run_on(struct m *m, struct co *co); /* m: the caller's */
 /* -ECANCELED, -ETIMEDOUT when the scope of co has ended, else 0. */
 static inline int co_check(const struct co *co)
 {
-    if (unlikely(atomic_load_explicit(&co->cancelled, memory_order_relaxed)))
+    if (co_cancelled(co))
         return -ECANCELED;
     if (unlikely(co->deadline_ns <= co->place->now_ns))
         return -ETIMEDOUT;

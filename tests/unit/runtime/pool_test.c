@@ -36,6 +36,7 @@ static struct weir_pool_stats stats_of(struct weir_pool *p)
 struct gate {
     struct weir_chan *open;
     atomic_int inside, most, passed;
+    atomic_bool handed_in; /* all jobs that come */
 };
 
 static long pass_gate(void *arg)
@@ -617,6 +618,7 @@ static void freed_while_cancelled(void *arg)
     CHECK_EQ(weir_pool_go(p, pass_gate, g), 0);
     for (int i = 0; i < 5; i++)
         CHECK_EQ(weir_pool_go(p, pass_gate, g), 0);
+    atomic_store(&g->handed_in, true);
     weir_chan_recv(g->open, &(char){0});
     weir_pool_free(p);
     atomic_fetch_add(&g->passed, 100);
@@ -630,6 +632,7 @@ static int free_takes_back_when_cancelled(void *arg)
     WEIR_SCOPE (s) {
         CHECK_EQ(weir_scope_go(s, "owner", freed_while_cancelled, &g), 0);
         wait_inside(&g, 1);
+        WAIT_UNTIL(atomic_load(&g.handed_in));
         weir_scope_cancel(s);
         weir_chan_close(g.open); /* the job in hand is waited for */
     }
