@@ -125,10 +125,11 @@ void timer_arm_slow(struct wheel *w, struct timer *t, int64_t at_ns, uint64_t ti
 
 /* A list is a chain of cache misses, each of which tells where the next one is. Who walks it from
  * its head calls this for each timer: a second walk, from the tail, brings in the other half
- * meanwhile. Returns where that one stands, NULL once they have met. */
+ * meanwhile. Returns where that one stands, NULL once they meet: never at the head, which is about
+ * to leave the list and may then be anybody's. */
 static inline const struct list *fetch_from_tail(const struct list *list, const struct list *tail)
 {
-    if (tail == NULL || tail == list || tail == list->next)
+    if (tail == NULL || tail == list || tail == list->next || tail->prev == list->next)
         return NULL;
     tail = tail->prev;
     __builtin_prefetch(tail, 1);

@@ -1,4 +1,6 @@
 /* The timing wheel against a plain model. */
+#include <pthread.h>
+
 #include "runtime/timer.h"
 
 #include "base/hash.h"
@@ -126,6 +128,37 @@ static void due_at_one_time_come_in_the_order_of_arming(void)
     }
 }
 
+/* Arms on a wheel of its own what has expired on the other one, as soon as that lets go of it. */
+static void *arm_elsewhere(void *arg)
+{
+    static struct wheel other;
+
+    wheel_init(&other, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        while (atomic_load_explicit(&timers[i].wheel, memory_order_acquire) != NULL)
+            ;
+        timer_arm(&other, &timers[i], 1000, 1);
+        timer_cancel(&timers[i]);
+    }
+    return NULL;
+}
+
+static void expired_timers_are_not_looked_at_again(void)
+{
+    for (int i = 0; i < 100; i++) {
+        struct expired out[2];
+        pthread_t thread;
+
+        memset(timers, 0, sizeof(timers));
+        wheel_init(&wheel, 0, 0);
+        timer_arm(&wheel, &timers[0], 100, 1);
+        timer_arm(&wheel, &timers[1], 100, 2);
+        CHECK_EQ(pthread_create(&thread, NULL, arm_elsewhere, NULL), 0);
+        CHECK_EQ(wheel_expire(&wheel, 100, out, ARRAY_LEN(out)), 2);
+        pthread_join(thread, NULL);
+    }
+}
+
 static void cancelled_on_another_wheel_is_gone(void)
 {
     static struct wheel other;
@@ -156,8 +189,12 @@ static void ticks_at_the_end_of_time_do_not_wrap(void)
 }
 
 static const struct test tests[] = {
-    TEST(wheel_agrees_with_model_and_is_never_early),  TEST(next_expiry_leads_to_the_timer),
-    TEST(moved_to_later_keeps_its_place_until_then),   TEST(cancelled_on_another_wheel_is_gone),
-    TEST(due_at_one_time_come_in_the_order_of_arming), TEST(ticks_at_the_end_of_time_do_not_wrap),
+    TEST(wheel_agrees_with_model_and_is_never_early),
+    TEST(next_expiry_leads_to_the_timer),
+    TEST(moved_to_later_keeps_its_place_until_then),
+    TEST(cancelled_on_another_wheel_is_gone),
+    TEST(due_at_one_time_come_in_the_order_of_arming),
+    TEST(ticks_at_the_end_of_time_do_not_wrap),
+    TEST_REAL(expired_timers_are_not_looked_at_again, "threads"),
 };
 RUN_TESTS(tests)
