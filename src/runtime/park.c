@@ -170,6 +170,20 @@ void park_lock_ends(void)
 
 /* ---- yielding and sleeping ---- */
 
+/* The pick of one who yields to a ring that has no thieves. NULL: any other case. */
+static inline struct co *pick_rotating(struct p *p, struct co *co)
+{
+    unsigned tick = sched_tick(p) + 1;
+    struct co *next;
+
+    if (unlikely((int)(tick - atomic_load_explicit(&p->round_tick, memory_order_relaxed)) >= 0))
+        return NULL;
+    next = runq_rotate(&p->q, co);
+    if (likely(next != NULL))
+        atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    return next;
+}
+
 void park_yield(struct co *co)
 {
     struct m *m = co->m;
@@ -177,6 +191,11 @@ void park_yield(struct co *co)
 
     if (unlikely(explore_active))
         explore_yields(co);
+    next = pick_rotating(m->p, co);
+    if (likely(next != NULL)) {
+        switch_away(m, co, next, AFTER_ROTATE, NULL);
+        return;
+    }
     next = sched_pick(m);
     if (next == &m->g0 && !sched_round_due(m)) {
         atomic_store_explicit(&co->budget, BUDGET_OPS, memory_order_relaxed); /* nobody else */

@@ -199,6 +199,36 @@ static NOINLINE struct co *runq_get_shared_(struct runq *q)
     return runq_get_(q, false);
 }
 
+/* Owner, alone: co, which still has its stack to leave, goes behind all others, and who is first
+ * comes out. Thieves are kept off until runq_rotated(). NULL: there is more to it than that. */
+static inline struct co *runq_rotate(struct runq *q, struct co *co)
+{
+    unsigned head, tail;
+    struct co *first;
+
+    if (!lone_enter(&q->lone))
+        return NULL;
+    head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+    if (head == tail || brood_len(&q->brood) != 0 ||
+        atomic_load_explicit(&q->next, memory_order_relaxed) != NULL) {
+        lone_leave(&q->lone);
+        return NULL;
+    }
+    first = atomic_load_explicit(&q->ring[head % RUNQ_SIZE], memory_order_relaxed);
+    atomic_store_explicit(&q->head, head + 1, memory_order_release);
+    atomic_store_explicit(&q->ring[tail % RUNQ_SIZE], co, memory_order_relaxed);
+    atomic_store_explicit(&q->tail, tail + 1, memory_order_release);
+    q->streak = 0;
+    return first;
+}
+
+/* On the other stack. */
+static inline void runq_rotated(struct runq *q)
+{
+    lone_leave(&q->lone);
+}
+
 /* Owner. The slot first, but not more than STREAK_MAX times in a row when the ring has some. */
 static inline struct co *runq_get(struct runq *q)
 {

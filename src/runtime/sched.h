@@ -95,7 +95,7 @@ struct p {
 };
 
 /* What to do with the coroutine that was left, on the stack that was switched to. */
-enum after { AFTER_NOTHING, AFTER_PARK, AFTER_PARK_HELD, AFTER_YIELD, AFTER_EXIT };
+enum after { AFTER_NOTHING, AFTER_PARK, AFTER_PARK_HELD, AFTER_YIELD, AFTER_ROTATE, AFTER_EXIT };
 
 /* A thread. */
 struct m {

@@ -22,6 +22,8 @@ static inline void switch_after(struct m *m)
 
     if (likely(after == AFTER_PARK_HELD))
         finish_park_held(m, co, m->after_unlock);
+    else if (after == AFTER_ROTATE)
+        runq_rotated(&m->p->q);
     else if (after == AFTER_PARK)
         finish_park(m, co, m->after_unlock);
     else if (after == AFTER_YIELD)

@@ -9,10 +9,12 @@ static struct runq owner_q, thief_q[THIEVES];
 static struct co items[ITEMS]; /* only their addresses and links matter */
 static int taken[ITEMS];
 static int count;
+static struct co *on_its_stack; /* nobody may run this one */
 
 static void take(struct co *co)
 {
     EXPECT(co >= items && co < items + count);
+    EXPECT(co != on_its_stack);
     EXPECT(taken[co - items]++ == 0);
 }
 
@@ -22,6 +24,7 @@ static void begin_with(int n)
     memset(thief_q, 0, sizeof(thief_q));
     memset(items, 0, sizeof(items));
     memset(taken, 0, sizeof(taken));
+    on_its_stack = NULL;
     count = n;
 }
 
@@ -153,6 +156,40 @@ static void join_and_rob(void)
     rob_twice();
 }
 
+/* ---- yielding while alone, until somebody comes ---- */
+
+static void begin_yielding(void)
+{
+    begin_with(4);
+    runq_push(&owner_q, &items[0]);
+    runq_push(&owner_q, &items[1]);
+    lone_begin(&owner_q.lone);
+}
+
+/* As park_yield() and what is done after the switch. */
+static void yield(struct co *co)
+{
+    struct co *next;
+
+    on_its_stack = co;
+    next = runq_rotate(&owner_q, co);
+    if (next != NULL) {
+        take(next);
+        explorer_step("leaves its stack", co);
+        on_its_stack = NULL;
+        runq_rotated(&owner_q);
+    } else {
+        on_its_stack = NULL;
+        EXPECT(runq_push(&owner_q, co));
+    }
+}
+
+static void yield_twice(void)
+{
+    yield(&items[2]);
+    yield(&items[3]);
+}
+
 static const struct explorer_case cases[] = {
     {"slot_and_ring",
      begin_four,
@@ -163,6 +200,12 @@ static const struct explorer_case cases[] = {
     {"full_ring", begin_full, {overflow, rob_twice, rob_twice}, check_all_taken, false, 2},
     {"newborn", begin_newborn, {nurse, rob_twice, rob_twice}, check_all_taken, false, 1},
     {"alone_no_more", begin_alone, {submit_and_get, join_and_rob}, check_all_taken, false, 2},
+    {"yields_alone_no_more",
+     begin_yielding,
+     {yield_twice, join_and_rob},
+     check_all_taken,
+     false,
+     2},
     {"slot_and_ring_store_buffers",
      begin_four,
      {submit_and_get, rob_twice},
@@ -172,6 +215,12 @@ static const struct explorer_case cases[] = {
     {"alone_no_more_store_buffers",
      begin_alone,
      {submit_and_get, join_and_rob},
+     check_all_taken,
+     true,
+     1},
+    {"yields_alone_no_more_store_buffers",
+     begin_yielding,
+     {yield_twice, join_and_rob},
      check_all_taken,
      true,
      1},
