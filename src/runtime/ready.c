@@ -137,21 +137,38 @@ static NOINLINE void ready_elsewhere(struct m *m, struct co *co)
         bag_put(co);
 }
 
+static NOINLINE void ready_next_in_the_open(struct p *p, struct co *co)
+{
+    struct co *old;
+
+    if (ready_sampled(p))
+        ready_note_time(co);
+    old = runq_swap_next(&p->q, co);
+    if (old != NULL)
+        requeue(p, old);
+    if (sched_crowded())
+        offer();
+}
+
+/* Alone there is nobody to offer it to: who joins meanwhile looks at this queue himself. */
 void sched_ready_next(struct m *m, struct co *co)
 {
+    struct p *p;
     struct co *old;
 
     if (unlikely(m == NULL || rt.simulated)) {
         ready_elsewhere(m, co);
         return;
     }
-    if (unlikely(ready_sampled(m->p)))
-        ready_note_time(co);
-    old = runq_swap_next(&m->p->q, co);
+    p = m->p;
+    if (unlikely(ready_sampled(p)) || !lone_enter(&p->q.lone)) {
+        ready_next_in_the_open(p, co);
+        return;
+    }
+    old = runq_swap_(&p->q, co, true);
+    lone_leave(&p->q.lone);
     if (old != NULL)
-        requeue(m->p, old);
-    if (sched_crowded())
-        offer();
+        requeue(p, old);
 }
 
 void sched_ready_last(struct m *m, struct co *co)

@@ -364,6 +364,15 @@ bool sched_round_due(struct m *m)
     return (int)(sched_tick(m->p) - due) >= 0;
 }
 
+/* Out of line, as a last call each, so that the usual ways through the functions below need no
+ * frame. */
+static NOINLINE struct co *pick_in_the_open(struct m *m)
+{
+    struct co *co = rt.simulated ? bag_pick(m->p) : runq_get(&m->p->q);
+
+    return co != NULL ? co : &m->g0;
+}
+
 struct co *sched_pick(struct m *m)
 {
     struct p *p = m->p;
@@ -373,7 +382,10 @@ struct co *sched_pick(struct m *m)
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
     if (unlikely((int)(tick - atomic_load_explicit(&p->round_tick, memory_order_relaxed)) >= 0))
         return &m->g0;
-    co = unlikely(rt.simulated) ? bag_pick(p) : runq_get(&p->q);
+    if (unlikely(rt.simulated) || !lone_enter(&p->q.lone))
+        return pick_in_the_open(m);
+    co = runq_get_(&p->q, true);
+    lone_leave(&p->q.lone);
     return likely(co != NULL) ? co : &m->g0;
 }
 
