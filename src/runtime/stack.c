@@ -15,16 +15,12 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: no mapping of its own, survives MADV_DONTNEED */
 #define MADV_GUARD_REMOVE  103
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 #ifndef PIDFD_SELF_THREAD
 #define PIDFD_SELF_THREAD (-10000) /* Linux 6.14 */
 #endif
 
 enum {
     CHUNK_SLOTS = 64,        /* opened by one mprotect; neighbours merge into one mapping */
-    POPULATE_FROM = 4096,    /* who uses so many will use the first page of the next ones, too */
     BATCH = 32,              /* slots moved between a cache and the pool */
     MPROTECT_GUARDS = 16384, /* two mappings each; the rest of max_map_count is for others */
     TRIM_KEEP = 256,         /* hot slots that are never given back */
@@ -74,9 +70,9 @@ static void unmap_table(void *table, size_t entry_bytes, uint32_t max)
         munmap(table, entry_bytes * max);
 }
 
-static bool open_tables(uint32_t max, struct timer **ret_timers)
+static bool open_tables(uint32_t max, struct wait_timer **ret_timers)
 {
-    struct timer *timers = map_table(sizeof(*timers), max);
+    struct wait_timer *timers = map_table(sizeof(*timers), max);
 
     memset(&pool, 0, sizeof(pool));
     pool.free = map_table(sizeof(*pool.free), max);
@@ -93,7 +89,7 @@ int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors)
 {
     size_t slot = MINIMUM_SLOT;
     char *map, *base;
-    struct timer *timers;
+    struct wait_timer *timers;
 
     while (slot < slot_bytes)
         slot *= 2;
@@ -136,7 +132,7 @@ void stack_arena_close(void)
         return;
     munmap((void *)stack_arena.base, stack_arena.size);
     unmap_table(pool.free, sizeof(*pool.free), stack_arena.max);
-    unmap_table(stack_arena.timers, sizeof(struct timer), stack_arena.max);
+    unmap_table(stack_arena.timers, sizeof(struct wait_timer), stack_arena.max);
     memset(&pool, 0, sizeof(pool)); /* whoever asks now is at the limit */
     stack_arena = (struct stack_arena){0};
 }
@@ -146,31 +142,23 @@ uint32_t stack_cache_limit(void)
     return pool.cache_max;
 }
 
-/* One system call for a piece of each slot of a chunk. False: not in this kernel, or not all. */
-static bool advise_chunk(char *first, uint32_t count, size_t size, int advice)
+/* The guards of a chunk in one system call, where the kernel can: a call for each would be a third
+ * of what a coroutine costs that is the first to use its slot. (The first pages are left to faults,
+ * which are no dearer than MADV_POPULATE_WRITE of pages that lie apart.) */
+static void guard_chunk(char *first, uint32_t count)
 {
-    struct iovec pieces[CHUNK_SLOTS];
+    struct iovec guards[CHUNK_SLOTS];
 
-    for (uint32_t i = 0; i < count; i++)
-        pieces[i] = (struct iovec){first + ((size_t)i << stack_arena.shift), size};
-    return syscall(SYS_process_madvise, PIDFD_SELF_THREAD, pieces, count, advice, 0) ==
-           (ssize_t)(count * size);
-}
-
-/* Guards and first pages of a chunk at once, where the kernel can: a call and a fault for each
- * would be half of what a coroutine costs that is the first to use its slot. */
-static void prepare_chunk(char *from, uint32_t count)
-{
     if (pool.no_batches)
         return;
-    if (!advise_chunk(from, count, stack_arena.guard_bytes, MADV_GUARD_INSTALL)) {
+    for (uint32_t i = 0; i < count; i++)
+        guards[i] =
+            (struct iovec){first + ((size_t)i << stack_arena.shift), stack_arena.guard_bytes};
+    if (syscall(SYS_process_madvise, PIDFD_SELF_THREAD, guards, count, MADV_GUARD_INSTALL, 0) ==
+        (ssize_t)(count * stack_arena.guard_bytes))
+        pool.guarded = pool.opened + count;
+    else
         pool.no_batches = true;
-        return;
-    }
-    pool.guarded = pool.opened + count;
-    if (pool.opened >= POPULATE_FROM)
-        advise_chunk(from + stack_arena.mask + 1 - STACK_PAGE, count, STACK_PAGE,
-                     MADV_POPULATE_WRITE);
 }
 
 /* Under the lock: makes the memory of the next slots accessible. */
@@ -181,7 +169,7 @@ static bool open_chunk(void)
 
     if (mprotect(from, (size_t)count << stack_arena.shift, PROT_READ | PROT_WRITE) != 0)
         return false;
-    prepare_chunk(from, count);
+    guard_chunk(from, count);
     pool.opened += count;
     return true;
 }
@@ -311,9 +299,8 @@ static int by_index(const void *a, const void *b)
 static void release_runs(uint32_t *index, uint32_t count)
 {
     qsort(index, count, sizeof(*index), by_index);
-    for (uint32_t i = 0; i < count; i++)
-        timer_cancel(
-            &stack_arena.timers[index[i]]); /* the slot's last user may have left it armed */
+    for (uint32_t i = 0; i < count; i++) /* the slot's last user may have left it armed */
+        timer_cancel(&stack_arena.timers[index[i]].timer);
     for (uint32_t i = 0, j; i < count; i = j) {
         for (j = i + 1; j < count && index[j] == index[j - 1] + 1; j++)
             ;

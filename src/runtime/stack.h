@@ -18,18 +18,22 @@ struct stack_cache {
     struct co *slots[STACK_CACHE_MAX];
 };
 
+/* Of a coroutine's waits. Not in its control block: the wheel walks over thousands of them, each of
+ * which would be on a page of its own. */
+struct wait_timer {
+    CACHE_ALIGNED struct timer timer;
+};
+
 /* What every look for the running coroutine needs; constant while the runtime runs. */
 struct stack_arena {
     uintptr_t base; /* 0: closed */
     size_t size;
     uintptr_t mask; /* slot size - 1 */
     unsigned shift;
-    uint32_t max; /* slots */
-    /* Of the waits, by slot. Not in the control blocks: the wheel walks over thousands of them,
-     * each of which would be on a page of its own. */
-    struct timer *timers;
-    size_t guard_bytes; /* at the low end of each slot */
-    bool unguarded;     /* some slots have no guard: the switch checks the stack pointer */
+    uint32_t max;              /* slots */
+    struct wait_timer *timers; /* by slot */
+    size_t guard_bytes;        /* at the low end of each slot */
+    bool unguarded;            /* some slots have no guard: the switch checks the stack pointer */
 };
 
 extern struct stack_arena stack_arena;
@@ -88,7 +92,7 @@ static inline struct co *stack_co(uint32_t index)
 
 static inline struct timer *co_timer(const struct co *co)
 {
-    return &stack_arena.timers[co->index];
+    return &stack_arena.timers[co->index].timer;
 }
 
 /* The coroutine whose stack this is; NULL on a thread's own stack. Never derived from a
