@@ -232,18 +232,6 @@ static bool poll_once(struct m *m, int64_t timeout_ns)
     return true;
 }
 
-/* Control blocks, each on a page of its own: all misses at a time. Of a watch or an alarm it is the
- * first block, which does no harm. */
-static void fetch_sleepers(const struct expired *expired, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct co *co = stack_co((uint32_t)expired[i].ticket >> 8);
-
-        __builtin_prefetch(co, 1);
-        __builtin_prefetch((const char *)co + 2 * CACHE_LINE, 1);
-    }
-}
-
 /* What is due, but no more than the ring has room for: the rest is as well off in the wheel, for
  * the next round, as in the global queue, and is not touched twice. */
 static void run_timers(struct m *m)
@@ -256,7 +244,6 @@ static void run_timers(struct m *m)
         set_firing(m->p, true);
         n = wheel_expire(m->p->wheel, m->p->place.now_ns, expired, max);
         full_fence(); /* disarmed, then claimed: see poll_fd_watch() */
-        fetch_sleepers(expired, n);
         for (size_t i = 0; i < n; i++) {
             if ((expired[i].ticket & TICKET_WATCH) != 0)
                 poller_timeout(m, expired[i].timer, expired[i].ticket);
