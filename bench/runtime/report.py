@@ -141,11 +141,16 @@ def make(results, titles, tests, frame):
     rounds = collect(results)
     summaries = summarise(rounds)
     budgets = check_budgets(rounds, summaries, tests)
-    report = {**frame, "subjects": summaries, "budgets": budgets}
+    turns = [turn for found in results.values() for turn in found]
+    disturbed = sum(turn["disturbed"] for turn in turns)
+    report = {**frame, "turns": len(turns), "disturbed_turns": disturbed, "subjects": summaries,
+              "budgets": budgets}
     lines = [
         f"weir runtime benchmark, {frame['heading']}",
         *(f"{titles[name]}: {version}" for name, version in frame["versions"].items()),
         "one worker: processor time, two: time by the clock",
+        f"turns on cores that had their full speed before and after: {len(turns) - disturbed} of "
+        f"{len(turns)}",
     ]
     text = "\n\n".join(["\n".join(lines), result_table(rounds, summaries, titles),
                         *([budget_table(budgets)] if budgets else [])]) + "\n"
