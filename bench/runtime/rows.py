@@ -89,7 +89,7 @@ ROWS = [
     Row("timers", "wall", "1M timers, s", wall_ns, 1e9, "{:.2f}"),
     Row("memory100k", "bytes", "100k parked, bytes each", of("bytes"), 1, "{:.0f}", ahead=False),
     Row("memory1M", "bytes", "1M parked, bytes each", of("bytes"), 1, "{:.0f}", ahead=False),
-    Row("memory1M", "time", "1M parked, us to start each", cpu_ns, 1e3, "{:.2f}"),
+    Row("memory1M", "time", "1M parked, us to start each", cpu_ns, 1e3, "{:.2f}", ahead=False),
     Row("tasks10k", "time", "10k tasks, coroutine each, ns", time_ns, style="{:.0f}"),
     Row("tasks10k", "peak", "  peak memory, MiB", of("peak_bytes"), MIB),
     Row("tasks10k", "p50", "  delay p50, us", of("p50_ns"), 1e3),
