@@ -137,6 +137,7 @@ static NOINLINE void ready_elsewhere(struct m *m, struct co *co)
         bag_put(co);
 }
 
+/* What is rare in sched_ready_next(): out of line and called last, so that it needs no frame. */
 static NOINLINE void ready_next_in_the_open(struct p *p, struct co *co)
 {
     struct co *old;

@@ -351,8 +351,8 @@ bool sched_round_due(struct m *m)
     return (int)(sched_tick(m->p) - due) >= 0;
 }
 
-/* Out of line, as a last call each, so that the usual ways through the functions below need no
- * frame. */
+/* What is rare in sched_pick(): out of line and called last, so that the usual way through it needs
+ * no frame. */
 static NOINLINE struct co *pick_in_the_open(struct m *m)
 {
     struct co *co = rt.simulated ? bag_pick(m->p) : runq_get(&m->p->q);

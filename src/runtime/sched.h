@@ -309,8 +309,6 @@ static inline void park_abandon(struct co *co)
     atomic_store_explicit(&co->claim, (uint64_t)co->seq << 32, memory_order_relaxed);
 }
 
-/* Ends the wait that the ticket names. True: this call did it. Any thread. */
-bool park_wake(co_ticket ticket, enum claim_result result);
 /* Of one who has just been claimed and will run before long, perhaps after a long sleep: the frames
  * that it goes on with are on a page that nobody has touched since. */
 static inline void fetch_frames(const struct co *co)
@@ -321,6 +319,8 @@ static inline void fetch_frames(const struct co *co)
         __builtin_prefetch((const char *)co->sp + i, 1);
 }
 
+/* Ends the wait that the ticket names. True: this call did it. Any thread. */
+bool park_wake(co_ticket ticket, enum claim_result result);
 /* The same from the scheduler loop of m: behind all others, so that a batch runs in order. */
 static inline bool park_wake_last(struct m *m, co_ticket ticket, enum claim_result result)
 {
