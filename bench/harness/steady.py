@@ -4,9 +4,9 @@ takes a third of it, for some tenths of a second at a time, and no counter in th
 import os
 import time
 
-LOOP = 40000   # some 1 ms of the interpreter
-SURVEY = 300   # loops to find out what full speed is
-SLACK = 1.10   # slower than that by more: disturbed
+LOOP = 40000  # some 1 ms of the interpreter
+SURVEY = 300  # loops to find out what full speed is
+SLACK = 1.10  # slower than that by more: disturbed
 
 
 def _loop_ns():
@@ -21,8 +21,7 @@ class Cores:
     on whom it favours."""
 
     def __init__(self, cores):
-        self.cores = sorted(cores)
-        self.best_ns = min(ns for _ in range(SURVEY) for ns in self._loops(self.cores[:1]))
+        self.best_ns = min(ns for _ in range(SURVEY) for ns in self._loops([min(cores)]))
 
     @staticmethod
     def _loops(cores):
@@ -36,11 +35,9 @@ class Cores:
 
     def slowness(self, cores):
         """1 is full speed, 2 is half of it; of the slowest of them."""
-        slowest = 0
-        for ns in self._loops(sorted(cores)):
-            self.best_ns = min(self.best_ns, ns)
-            slowest = max(slowest, ns)
-        return slowest / self.best_ns
+        loops_ns = list(self._loops(cores))
+        self.best_ns = min(self.best_ns, *loops_ns)
+        return max(loops_ns) / self.best_ns
 
     def least_disturbed(self, cores, run, tries, short_seconds):
         """What run() returns, and whether it was disturbed: the first of so many tries before and
