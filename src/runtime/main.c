@@ -186,7 +186,7 @@ static void teardown(void)
         pthread_cond_destroy(&rt.ms[i]->turn);
         free(rt.ms[i]);
     }
-    pthread_mutex_destroy(&rt.active_lock);
+    pthread_mutex_destroy(&rt.alone_lock);
     bag_done();
     stack_arena_close();
 }
@@ -221,7 +221,7 @@ static int setup(const struct weir_options *o)
     rt.hog_arg = o->hog_arg;
     weir_checkpoint_wanted = rt.simulated; /* nobody would raise it */
     list_init(&rt.idle_list);
-    pthread_mutex_init(&rt.active_lock, NULL);
+    pthread_mutex_init(&rt.alone_lock, NULL);
     r = open_arena(o);
     if (r == 0)
         r = mandate_open_seats(rt.workers);

@@ -1,6 +1,6 @@
 /* Seats and who holds them: spares that stand in for stuck processors and leave again, homes that
- * take their seat back, seats that are opened and closed while running, and the count of active
- * processors, which is what lets a queue be without thieves (mandate.h). */
+ * take their seat back, seats that are opened and closed while running; and which queues nobody but
+ * their owners looks at (mandate.h). */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,6 +8,10 @@
 #include "runtime/sched.h"
 
 static const int64_t spare_keep_ns = 5 * NS_PER_SEC;
+
+/* Looks at which nobody was without work before a queue is alone, while there are others: some
+ * 8,000 picks, since a heavy fence takes as long as a thousand exchanges. */
+enum { QUIET_LOOKS = 128 };
 
 /* Under the lock: spares without a turn, those whose thread waits first. */
 static struct {
@@ -53,56 +57,65 @@ void mandate_heavy_fence(void)
     ASSERT(r == 0); /* mandate_fence_exists() said so */
 }
 
-/* ---- who is active ---- */
+/* ---- who is alone ---- */
 
-/* Nobody's queue is without thieves any more. False: somebody is in the middle of an operation. */
-static bool end_alone(void)
+static bool anybody_looks(void)
+{
+    return atomic_load(&rt.idle_count) != 0 || atomic_load(&rt.spinning) != 0;
+}
+
+/* The own queue may stay as it is. */
+static bool end_alone(const struct p *p)
 {
     unsigned count = atomic_load(&rt.home_count);
+    bool fence = false, over = true;
 
-    for (unsigned i = 0; i < count; i++) {
-        if (!lone_end(&rt.homes[i]->q.lone))
-            return false;
-    }
-    return true;
+    pthread_mutex_lock(&rt.alone_lock);
+    for (unsigned i = 0; i < count; i++)
+        fence |= rt.homes[i] != p && lone_revoke(&rt.homes[i]->q.lone);
+    if (fence)
+        mandate_heavy_fence();
+    for (unsigned i = 0; i < count; i++)
+        over &= rt.homes[i] == p || lone_is_over(&rt.homes[i]->q.lone, &rt.alone);
+    pthread_mutex_unlock(&rt.alone_lock);
+    return over;
 }
 
-/* Lets p steal from now on. False: not yet, try again. */
-static bool join_active(struct p *p)
+bool mandate_end_alone(const struct p *p)
 {
-    bool ok;
+    unsigned alone = atomic_load(&rt.alone); /* before the other: that only others can end */
 
-    pthread_mutex_lock(&rt.active_lock);
-    ok = atomic_load(&rt.active) == 0 || end_alone();
-    if (ok) {
-        atomic_fetch_add(&rt.active, 1);
-        atomic_store(&p->active, true);
-    }
-    pthread_mutex_unlock(&rt.active_lock);
-    return ok;
-}
-
-/* p does not steal any more, and will not before it has joined again. */
-static void leave_active(struct p *p)
-{
-    pthread_mutex_lock(&rt.active_lock);
-    if (atomic_load(&p->active)) {
-        atomic_store(&p->active, false);
-        atomic_fetch_sub(&rt.active, 1);
-    }
-    pthread_mutex_unlock(&rt.active_lock);
+    return likely(alone == 0) ||
+           (alone == 1 && atomic_load_explicit(&p->q.lone.alone, memory_order_acquire)) ||
+           end_alone(p);
 }
 
 void mandate_settle(struct p *p)
 {
-    if (likely(atomic_load_explicit(&p->q.lone.alone, memory_order_relaxed) ||
-               atomic_load_explicit(&rt.active, memory_order_relaxed) != 1 || !rt.can_be_alone ||
+    if (likely(atomic_load_explicit(&p->q.lone.alone, memory_order_relaxed) || !rt.can_be_alone ||
                p->home != p))
         return;
-    pthread_mutex_lock(&rt.active_lock);
-    if (atomic_load(&rt.active) == 1)
-        lone_begin(&p->q.lone);
-    pthread_mutex_unlock(&rt.active_lock);
+    p->quiet = anybody_looks() ? 0 : p->quiet + 1;
+    if (p->quiet < QUIET_LOOKS && sched_crowded())
+        return;
+    p->quiet = 0;
+    pthread_mutex_lock(&rt.alone_lock);
+    lone_begin(&p->q.lone, &rt.alone, anybody_looks);
+    pthread_mutex_unlock(&rt.alone_lock);
+}
+
+/* ---- who is active ---- */
+
+static void join_active(struct p *p)
+{
+    if (!atomic_exchange(&p->active, true))
+        atomic_fetch_add(&rt.active, 1);
+}
+
+static void leave_active(struct p *p)
+{
+    if (atomic_exchange(&p->active, false))
+        atomic_fetch_sub(&rt.active, 1);
 }
 
 /* ---- looks of a processor at its own seat ---- */
@@ -130,7 +143,8 @@ enum duty mandate_duty(struct m *m)
         leave_active(p);
         return DUTY_ATTEND;
     }
-    return atomic_load(&p->active) || join_active(p) ? DUTY_RUN : DUTY_RETRY;
+    join_active(p);
+    return DUTY_RUN;
 }
 
 /* ---- announced blocks ---- */
@@ -389,8 +403,7 @@ bool mandate_replace(struct p *home, uint64_t seen)
     p->wheel = home->wheel;
     if ((!p->m->has_thread || p->m->ended) && start_thread(p->m, run_spare) < 0)
         goto fail;
-    if (!join_active(p))
-        goto fail;
+    join_active(p);
     if (!mandate_give(&home->mandate, seen, p->place.processor)) {
         leave_active(p);
         goto fail;

@@ -1,6 +1,6 @@
-/* Who may run coroutines, as a state machine: the mandate of a seat, and the queue that has no
- * thieves for the time being. Free of the rest of the runtime, so that a test can compile it with
- * atomic operations of its own and explore the orders in which they can happen. */
+/* Who may run coroutines, as a state machine: the mandate of a seat, and the queue that nobody but
+ * its owner looks at for the time being. Free of the rest of the runtime, so that a test can
+ * compile it with atomic operations of its own and explore the orders in which they can happen. */
 #ifndef WEIR_RUNTIME_MANDATE_H
 #define WEIR_RUNTIME_MANDATE_H
 
@@ -104,14 +104,21 @@ static inline bool mandate_unblock(struct mandate *m, unsigned self)
 
 /* ---- alone ----
  *
- * While a queue has no thieves its owner needs no atomic read-modify-writes. Who lets thieves in
- * ends that first. The fence is asymmetric (Dekker with membarrier(2) on the rare side): the owner
- * says "busy" and reads "alone" with nothing but the compiler's order between them; the other side
- * clears "alone", makes every running thread pass a fence, and reads "busy". Then either it sees
- * the owner busy, or the owner sees that it is no longer alone, in this operation and all others.*/
+ * While nobody looks at a queue but its owner, the owner needs no atomic read-modify-writes, and no
+ * fences to find out whom to offer work. Those who look are processors without work, that steal or
+ * sleep until work is offered. A looker first counts itself among the lookers and then, if any
+ * queue is alone, ends that; an owner first counts its queue among those alone and then sees
+ * whether there are lookers. Both sides count by read-modify-writes, so one sees the other.
+ *
+ * The fence between owner and looker is asymmetric (Dekker with membarrier(2) on the rare side; as
+ * in Ladan-Mozes, Lee and Vyukov, "Location-based memory fences", 2011): the owner says "busy" and
+ * reads "alone" with nothing but the compiler's order between them; the other side clears "alone",
+ * makes every running thread pass a fence, and reads "busy". Then either it sees the owner busy, or
+ * the owner sees that it is no longer alone, in this operation and all others. */
 struct lone {
     atomic_bool alone;
     atomic_bool busy; /* the owner is within an operation that relies on it */
+    bool counted;     /* as alone; under the lock of those who begin and end */
 };
 
 #ifndef MANDATE_HEAVY_FENCE
@@ -120,7 +127,7 @@ void mandate_heavy_fence(void);
 #define MANDATE_LIGHT_FENCE() atomic_signal_fence(memory_order_seq_cst)
 #endif
 
-/* Owner, around an operation. True: alone until lone_leave(). False: there may be thieves. */
+/* Owner, around an operation. True: alone until lone_leave(). False: there may be lookers. */
 static inline bool lone_enter(struct lone *l)
 {
     if (!atomic_load_explicit(&l->alone, memory_order_relaxed))
@@ -138,21 +145,39 @@ static inline void lone_leave(struct lone *l)
     atomic_store_explicit(&l->busy, false, memory_order_release);
 }
 
-/* Owner, when it is known that nobody steals, and that whoever will calls lone_end() before. */
-static inline void lone_begin(struct lone *l)
+/* Owner, under the lock: it is alone, unless somebody looks. count: of those alone. */
+static inline void lone_begin(struct lone *l, atomic_uint *count, bool (*anybody_looks)(void))
 {
-    atomic_store_explicit(&l->alone, true, memory_order_relaxed);
+    if (!l->counted)
+        atomic_fetch_add(count, 1);
+    l->counted = !anybody_looks();
+    atomic_store_explicit(&l->alone, l->counted, memory_order_relaxed);
+    if (!l->counted)
+        atomic_fetch_sub(count, 1);
 }
 
-/* Before thieves are let in. False: the owner is in the middle of an operation; ask again later,
- * it will find out when it has finished. */
-static inline bool lone_end(struct lone *l)
+/* The looker's side in three steps, under the lock: for each queue this, one fence for all if any
+ * says that it needs one, and for each the next. */
+static inline bool lone_revoke(struct lone *l)
 {
-    if (atomic_load_explicit(&l->alone, memory_order_relaxed)) {
+    bool was = atomic_load_explicit(&l->alone, memory_order_relaxed);
+
+    if (was)
         atomic_store_explicit(&l->alone, false, memory_order_relaxed);
-        MANDATE_HEAVY_FENCE();
-    }
-    return !atomic_load_explicit(&l->busy, memory_order_acquire);
+    return was;
+}
+
+/* False: the owner is in the middle of an operation; ask again later, it will find out when it has
+ * finished. */
+static inline bool lone_is_over(struct lone *l, atomic_uint *count)
+{
+    if (!l->counted)
+        return true;
+    if (atomic_load_explicit(&l->busy, memory_order_acquire))
+        return false;
+    l->counted = false;
+    atomic_fetch_sub(count, 1);
+    return true;
 }
 
 #endif

@@ -151,7 +151,7 @@ static NOINLINE void ready_next_in_the_open(struct p *p, struct co *co)
         offer();
 }
 
-/* Alone there is nobody to offer it to: who joins meanwhile looks at this queue himself. */
+/* Alone there is nobody to offer it to: who is without work later looks at this queue himself. */
 void sched_ready_next(struct m *m, struct co *co)
 {
     struct p *p;

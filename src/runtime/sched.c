@@ -164,7 +164,7 @@ static struct co *steal(struct m *m)
     struct p *p = m->p;
     struct co *co;
 
-    if (!sched_crowded() || !may_seek(m))
+    if (!sched_crowded() || !may_seek(m) || !mandate_end_alone(p))
         return NULL;
     if (rings_have_work()) {
         poll_once(m, 0); /* own sockets come before the work of others */
@@ -336,8 +336,10 @@ static void rest(struct m *m)
     stop_seeking(m, false);
     /* On the list, then look again; who submits work does the reverse. */
     full_fence();
-    if (!atomic_load(&rt.stop) && atomic_load(&rt.global_len) == 0 &&
-        !(sought && rings_have_work()))
+    if (!mandate_end_alone(p))
+        sched_yield();
+    else if (!atomic_load(&rt.stop) && atomic_load(&rt.global_len) == 0 &&
+             !(sought && rings_have_work()))
         sleep_in_poller(m);
     idle_leave(m);
 }
@@ -442,9 +444,6 @@ static bool may_run(struct m *m, bool *ret_over)
         ready_surrender(m->p);
         stop_seeking(m, true);
         *ret_over = true;
-        break;
-    case DUTY_RETRY:
-        sched_yield();
         break;
     }
     return false;

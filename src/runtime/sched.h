@@ -59,6 +59,7 @@ struct p {
     uint64_t next_id, end_id; /* numbers for new coroutines */
     int64_t oldest_ns;        /* when the oldest of the newborn had its turn */
     int64_t trim_ns;          /* when to think of trimming; 0: not */
+    unsigned quiet;           /* looks since somebody was seen without work */
 
     /* The pick: its thread counts, the monitor may move the next round up (sched_prod()). */
     atomic_uint tick;       /* picks */
@@ -73,7 +74,7 @@ struct p {
     atomic_bool in_block;    /* between weir_block_enter() and weir_block_exit() */
     atomic_bool has_sockets; /* a home: has or had some */
     atomic_bool slice_over;  /* set by the monitor: the coroutine has run for long enough */
-    atomic_bool active;      /* may steal; counted in rt.active; changed under rt.active_lock */
+    atomic_bool active;      /* may run coroutines and steal; counted in rt.active */
     _Atomic(uint64_t) started, ended, parks, unparks, steals, polls, events, fired;
     _Atomic(uint64_t) delays[DELAY_BUCKETS], delay_sum_ns;
 
@@ -161,7 +162,8 @@ struct runtime {
     atomic_bool monitor_sleeps; /* until somebody finds work; set under idle_lock */
     atomic_uint spinning;
     atomic_uint active; /* processors that may steal */
-    pthread_mutex_t active_lock;
+    atomic_uint alone;  /* queues that nobody but the owner looks at: changed under */
+    pthread_mutex_t alone_lock;
     atomic_bool blocks; /* a block has been announced since the monitor's last look */
 
     _Atomic(uint64_t) foreign_unparks, foreign_started;
@@ -414,7 +416,6 @@ enum duty {
     DUTY_RUN,
     DUTY_ATTEND, /* to sockets and timers only: its seat is beyond the number of workers */
     DUTY_LEAVE,  /* the turn of a spare is over */
-    DUTY_RETRY,
 };
 
 /* The common case of mandate_duty(): DUTY_RUN. */
@@ -426,8 +427,12 @@ static inline bool mandate_may_run(const struct p *p)
 }
 
 enum duty mandate_duty(struct m *m);
-/* Of an owner that may be the only active processor, now and then. */
+/* Owner, now and then: its queue is alone from when nobody else has been without work for a while.
+ */
 void mandate_settle(struct p *p);
+/* p, which counts as seeking or idle, before it steals or sleeps: no other queue is alone any more.
+ * False: its owner is in the middle of an operation, ask again. */
+bool mandate_end_alone(const struct p *p);
 /* Monitor: replaces the holder of home's mandate, which has been seen. */
 bool mandate_replace(struct p *home, uint64_t seen);
 /* Setup, and later the monitor: processors and threads of homes up to count. */

@@ -99,37 +99,86 @@ static void check_home_holds(void)
 /* ---- alone ---- */
 
 static struct lone lone;
+static struct spinlock alone_lock;
+static atomic_uint alone_count, lookers;
 static int inside; /* the owner, relying on being alone */
-static bool thieves;
+static int robbers;
 
 static void begin_lone(void)
 {
     lone = (struct lone){0};
-    lone_begin(&lone);
-    inside = 0;
-    thieves = false;
+    alone_lock = (struct spinlock){0};
+    atomic_init(&alone_count, 0);
+    atomic_init(&lookers, 0);
+    inside = robbers = 0;
+}
+
+static bool anybody_looks(void)
+{
+    return atomic_load(&lookers) != 0;
+}
+
+/* As mandate_settle(). */
+static void settle(void)
+{
+    spin_lock(&alone_lock);
+    lone_begin(&lone, &alone_count, anybody_looks);
+    spin_unlock(&alone_lock);
 }
 
 static void operate(void)
 {
-    for (int i = 0; i < 2; i++) {
-        if (lone_enter(&lone)) {
-            EXPECT(!thieves);
-            inside++;
-            explorer_step("operates", &lone);
-            EXPECT(!thieves);
-            inside--;
-            lone_leave(&lone);
-        }
+    if (lone_enter(&lone)) {
+        EXPECT(robbers == 0);
+        inside++;
+        explorer_step("operates", &lone);
+        EXPECT(robbers == 0);
+        inside--;
+        lone_leave(&lone);
     }
 }
 
-static void let_thieves_in(void)
+static void settle_and_operate(void)
 {
-    while (!lone_end(&lone))
+    settle();
+    operate();
+    operate();
+}
+
+static void settle_again_and_operate(void)
+{
+    settle();
+    operate();
+    settle();
+    operate();
+}
+
+/* As mandate_end_alone(). */
+static bool end_alone(void)
+{
+    bool over;
+
+    if (atomic_load(&alone_count) == 0)
+        return true;
+    spin_lock(&alone_lock);
+    if (lone_revoke(&lone))
+        MANDATE_HEAVY_FENCE();
+    over = lone_is_over(&lone, &alone_count);
+    spin_unlock(&alone_lock);
+    return over;
+}
+
+static void rob(void)
+{
+    atomic_fetch_add(&lookers, 1);
+    while (!end_alone())
         explorer_yield();
     EXPECT(inside == 0);
-    thieves = true;
+    robbers++;
+    explorer_step("robs", &lone);
+    EXPECT(inside == 0);
+    robbers--;
+    atomic_fetch_sub(&lookers, 1);
 }
 
 static void check_nothing(void)
@@ -155,8 +204,9 @@ static const struct explorer_case cases[] = {
      check_home_holds,
      false,
      2},
-    {"alone", begin_lone, {operate, let_thieves_in}, check_nothing, false, 3},
-    {"alone_store_buffers", begin_lone, {operate, let_thieves_in}, check_nothing, true, 2},
+    {"alone", begin_lone, {settle_and_operate, rob, rob}, check_nothing, false, 3},
+    {"alone_again", begin_lone, {settle_again_and_operate, rob}, check_nothing, false, 3},
+    {"alone_store_buffers", begin_lone, {settle_and_operate, rob}, check_nothing, true, 2},
 };
 
 int main(int argc, char **argv)

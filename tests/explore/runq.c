@@ -142,16 +142,25 @@ static void nurse(void)
 
 /* ---- alone, until somebody comes ---- */
 
+static atomic_uint alone;
+
+static bool nobody_looks(void)
+{
+    return false;
+}
+
 static void begin_alone(void)
 {
     begin_with(4);
-    lone_begin(&owner_q.lone);
+    lone_begin(&owner_q.lone, &alone, nobody_looks);
 }
 
-/* As join_active() and then the scheduler. */
-static void join_and_rob(void)
+/* As one who has become a seeker. */
+static void seek_and_rob(void)
 {
-    while (!lone_end(&owner_q.lone))
+    if (lone_revoke(&owner_q.lone))
+        MANDATE_HEAVY_FENCE();
+    while (!lone_is_over(&owner_q.lone, &alone))
         explorer_yield();
     rob_twice();
 }
@@ -163,7 +172,7 @@ static void begin_yielding(void)
     begin_with(4);
     runq_push(&owner_q, &items[0]);
     runq_push(&owner_q, &items[1]);
-    lone_begin(&owner_q.lone);
+    lone_begin(&owner_q.lone, &alone, nobody_looks);
 }
 
 /* As park_yield() and what is done after the switch. */
@@ -199,10 +208,10 @@ static const struct explorer_case cases[] = {
      2},
     {"full_ring", begin_full, {overflow, rob_twice, rob_twice}, check_all_taken, false, 2},
     {"newborn", begin_newborn, {nurse, rob_twice, rob_twice}, check_all_taken, false, 1},
-    {"alone_no_more", begin_alone, {submit_and_get, join_and_rob}, check_all_taken, false, 2},
+    {"alone_no_more", begin_alone, {submit_and_get, seek_and_rob}, check_all_taken, false, 2},
     {"yields_alone_no_more",
      begin_yielding,
-     {yield_twice, join_and_rob},
+     {yield_twice, seek_and_rob},
      check_all_taken,
      false,
      2},
@@ -214,13 +223,13 @@ static const struct explorer_case cases[] = {
      1},
     {"alone_no_more_store_buffers",
      begin_alone,
-     {submit_and_get, join_and_rob},
+     {submit_and_get, seek_and_rob},
      check_all_taken,
      true,
      1},
     {"yields_alone_no_more_store_buffers",
      begin_yielding,
-     {yield_twice, join_and_rob},
+     {yield_twice, seek_and_rob},
      check_all_taken,
      true,
      1},

@@ -41,7 +41,6 @@ static void sleep_and_work(void *arg)
 
 static int sleep_together(void *arg)
 {
-    atomic_store(&working_max, 0);
     wake_up_ns = weir_now() + 200 * WEIR_MS;
     WEIR_SCOPE (s) {
         for (int i = 0; i < SLEEPERS; i++)
@@ -53,8 +52,44 @@ static int sleep_together(void *arg)
 /* The other thread may have got no processor of the machine's while the first one worked. */
 static void timers_that_expire_together_are_shared(void)
 {
+    atomic_store(&working_max, 0);
     for (int attempt = 0; attempt < 10 && atomic_load(&working_max) < 2; attempt++)
         run_on(2, sleep_together, NULL);
+    CHECK(atomic_load(&working_max) > 1);
+}
+
+/* ---- who runs out of work after all were busy ---- */
+
+enum { BUSY_ONES = 8, BUSY_YIELDS = 20000 / SLOWER, BUSY_WORKS = 4 };
+
+/* Both processors go on for long enough to take no notice of each other. Then all that is on one of
+ * them ends, and it has to find the rest. */
+static void be_busy_and_work(void *arg)
+{
+    for (int i = 0; i < BUSY_YIELDS; i++)
+        CHECK_EQ(weir_yield(), 0);
+    if (runtime_processor_index() != 0)
+        return;
+    for (int i = 0; i < BUSY_WORKS; i++) {
+        note_working();
+        CHECK_EQ(weir_yield(), 0);
+    }
+}
+
+static int be_busy_together(void *arg)
+{
+    WEIR_SCOPE (s) {
+        for (int i = 0; i < BUSY_ONES; i++)
+            CHECK_EQ(weir_scope_go(s, "busy", be_busy_and_work, NULL), 0);
+    }
+    return 0;
+}
+
+static void work_is_shared_after_all_were_busy(void)
+{
+    atomic_store(&working_max, 0);
+    for (int attempt = 0; attempt < 10 && atomic_load(&working_max) < 2; attempt++)
+        run_on(2, be_busy_together, NULL);
     CHECK(atomic_load(&working_max) > 1);
 }
 
@@ -166,6 +201,7 @@ static void every_foreign_start_wakes_a_sleeper(void)
 
 static const struct test tests[] = {
     TEST_REAL(timers_that_expire_together_are_shared, "two processors at a time"),
+    TEST_REAL(work_is_shared_after_all_were_busy, "two processors at a time"),
     TEST_REAL(sockets_are_polled_while_the_global_queue_is_never_empty, "real sockets"),
     TEST_REAL(every_foreign_start_wakes_a_sleeper, "other threads"),
 };
