@@ -95,8 +95,8 @@ WEIR_API void weir_pool_close(struct weir_pool *p);
  * from a job of the pool, which would wait for itself. */
 WEIR_API int weir_pool_drain(struct weir_pool *p) WEIR_PARKS;
 
-/* Takes back what has not begun: the result is -ECANCELED, callbacks are called by the caller.
- * Returns how many jobs that were. */
+/* Takes back what has not begun: the result is -ECANCELED, callbacks are called by the caller. Who
+ * waits for room is let in then. Returns how many jobs that were. */
 WEIR_API size_t weir_pool_clear(struct weir_pool *p) WEIR_PARKS;
 
 /* Changes how many jobs run at once, 1 or more. With more, waiting jobs start now; with fewer, who

@@ -29,21 +29,30 @@ struct submitter {
 
 static void put(struct weir_pool *p, const struct pool_job *job)
 {
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+
     if (job->future != NULL)
-        job->future->number = p->tail;
-    *place(p, p->tail++) = *job;
+        job->future->number = tail;
+    *place(p, tail) = *job;
+    atomic_store_explicit(&p->tail, ++tail, memory_order_release);
+    p->submitted++;
+    if (tail - p->head_seen > p->queued_max) {
+        p->head_seen = atomic_load_explicit(&p->head, memory_order_acquire);
+        p->queued_max = MAX(p->queued_max, tail - p->head_seen);
+    }
 }
 
 /* Jobs that were taken back hold places until their turn comes: in a queue that is full of requests
  * that have timed out, that would keep the living out. An eighth of them must be dead to make it
- * worth the while. */
+ * worth the while. Under both locks. */
 static void bury_dead(struct weir_pool *p)
 {
-    uint64_t to = p->head;
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed), to = head;
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
 
-    if (p->dead == 0 || p->dead * 8 < queue_len(p))
+    if (p->dead == 0 || p->dead * 8 < tail - head)
         return;
-    for (uint64_t i = p->head; i != p->tail; i++) {
+    for (uint64_t i = head; i != tail; i++) {
         struct pool_job *job = place(p, i);
 
         if (is_dead(job))
@@ -53,25 +62,50 @@ static void bury_dead(struct weir_pool *p)
             job->future->number = to;
         to++;
     }
-    p->tail = to;
+    atomic_store_explicit(&p->tail, to, memory_order_relaxed);
+    p->tail_seen = to;
     p->dead = 0;
 }
 
-/* For a newcomer: nobody is overtaken. */
-static bool has_room(struct weir_pool *p)
+/* Those who wait for room are let in when a few places are free: one at a time, a single submitter
+ * would park and be woken for every job. */
+static size_t admit_below(const struct weir_pool *p)
 {
-    if (queue_len(p) >= p->limit)
-        bury_dead(p);
-    return queue_len(p) < p->limit && list_empty(&p->submitters);
+    return p->limit + 1 - MAX(MIN(p->limit / 8, (size_t)ADMIT_MAX), (size_t)1);
 }
 
-/* Lets those in who wait for room, first come first, when a few places are free: one at a time, a
- * single submitter would park and be woken for every job. */
+/* Of a queue that seems to be full. If it is, workers shall know that somebody waits. */
+static NOINLINE bool has_room_after_all(struct weir_pool *p, bool wait)
+{
+    bool room;
+
+    spin_lock(&p->take_lock);
+    if (queue_len(p) >= p->limit)
+        bury_dead(p);
+    room = queue_len(p) < p->limit && list_empty(&p->submitters);
+    if (!room && wait)
+        p->admit_below = admit_below(p);
+    spin_unlock(&p->take_lock);
+    return room;
+}
+
+/* For a newcomer: nobody is overtaken. */
+static bool has_room(struct weir_pool *p, bool wait)
+{
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+
+    if (unlikely(!list_empty(&p->submitters)))
+        return has_room_after_all(p, wait);
+    if (likely(tail - p->head_seen < p->limit))
+        return true;
+    p->head_seen = atomic_load_explicit(&p->head, memory_order_acquire);
+    return likely(tail - p->head_seen < p->limit) || has_room_after_all(p, wait);
+}
+
+/* First come first. */
 void pool_admit(struct weir_pool *p, struct wakes *w)
 {
-    size_t batch = MAX(MIN(p->limit / 8, (size_t)ADMIT_MAX), (size_t)1);
-
-    if (list_empty(&p->submitters) || queue_len(p) + batch > p->limit)
+    if (queue_len(p) >= admit_below(p))
         return;
     while (!list_empty(&p->submitters) && queue_len(p) < p->limit) {
         struct submitter *s = list_entry(list_pop_front(&p->submitters), struct submitter, node);
@@ -82,10 +116,11 @@ void pool_admit(struct weir_pool *p, struct wakes *w)
             continue; /* its scope has ended */
         s->served = true;
         put(p, &s->job);
-        p->submitted++;
         wake_later(w, co);
     }
-    p->queued_max = MAX(p->queued_max, queue_len(p));
+    spin_lock(&p->take_lock);
+    p->admit_below = list_empty(&p->submitters) ? 0 : admit_below(p);
+    spin_unlock(&p->take_lock);
 }
 
 bool pool_take_back(struct weir_pool *p, struct future *f)
@@ -94,14 +129,17 @@ bool pool_take_back(struct weir_pool *p, struct future *f)
     bool taken;
 
     spin_lock(&p->lock);
+    spin_lock(&p->take_lock);
     job = place(p, f->number);
-    taken = f->number - p->head < queue_len(p) && job->future == f;
+    taken = f->number - atomic_load_explicit(&p->head, memory_order_relaxed) < queue_len(p) &&
+            job->future == f;
     if (taken) {
         job->fn = NULL;
         job->future = NULL;
         p->cancelled++;
         p->dead += is_dead(job);
     }
+    spin_unlock(&p->take_lock);
     spin_unlock(&p->lock);
     return taken;
 }
@@ -124,7 +162,7 @@ static struct pool_job job_of(const struct weir_job *j)
  * reading the clock would cost as much as all the rest. */
 static void measure(struct weir_pool *p, struct pool_job *job)
 {
-    if (p->running < p->workers)
+    if (pool_running(p) < pool_workers(p))
         job->stands_for = 1;
     else if (++p->unmeasured % MEASURE_EVERY == 0)
         job->stands_for = MEASURE_EVERY;
@@ -133,20 +171,16 @@ static void measure(struct weir_pool *p, struct pool_job *job)
 }
 
 /* Under the lock. -EAGAIN: full; -EPIPE; -ENOMEM: nobody can run it. */
-static int accept_job(struct weir_pool *p, struct pool_job *job, struct wakes *w)
+static int accept_job(struct weir_pool *p, struct pool_job *job, bool wait, struct wakes *w)
 {
     if (p->closed)
         return -EPIPE;
-    if (!has_room(p))
+    if (!has_room(p, wait))
         return -EAGAIN;
     measure(p, job);
-    put(p, job);
-    if (!pool_start_worker(p, w) && p->running == 0) {
-        p->tail--;
+    if (!pool_start_worker(p, w) && pool_running(p) == 0)
         return -ENOMEM;
-    }
-    p->submitted++;
-    p->queued_max = MAX(p->queued_max, queue_len(p));
+    put(p, job);
     return 0;
 }
 
@@ -183,7 +217,7 @@ static int submit(struct weir_pool *p, const struct weir_job *j, bool wait)
     if (job.future != NULL)
         before = future_submit(job.future, p);
     spin_lock(&p->lock);
-    r = accept_job(p, &job, &w);
+    r = accept_job(p, &job, wait, &w);
     if (r == -EAGAIN && wait) {
         r = wait_for_room(p, &job);
     } else {
@@ -273,7 +307,7 @@ struct weir_pool *weir_pool_new(const struct weir_pool_options *options)
     memset(p, 0, sizeof(*p));
     p->name = o.name != NULL ? o.name : "pool";
     p->threads = o.threads;
-    p->workers = o.workers;
+    atomic_init(&p->workers, o.workers);
     p->limit = o.queue;
     p->mask = places - 1;
     p->ring = malloc(places * sizeof(*p->ring));
@@ -336,10 +370,29 @@ int weir_pool_resize(struct weir_pool *p, unsigned workers)
     if (workers == 0)
         return -EINVAL;
     spin_lock(&p->lock);
-    p->workers = workers;
-    pool_start_worker(p, &w);
+    atomic_store_explicit(&p->workers, workers, memory_order_relaxed);
+    if (queue_len(p) > 0)
+        pool_start_worker(p, &w);
     unlock_and_wake(p, &w);
     return 0;
+}
+
+/* Under the lock. Returns what is to be freed: the ring there was, or, when that is to serve on
+ * because what waits needs its places, the new one. */
+static struct pool_job *replace_ring(struct weir_pool *p, struct pool_job *ring, size_t places)
+{
+    struct pool_job *old = ring;
+
+    spin_lock(&p->take_lock);
+    if (queue_len(p) <= places) {
+        for (uint64_t i = atomic_load(&p->head); i != atomic_load(&p->tail); i++)
+            ring[i & (places - 1)] = *place(p, i);
+        old = p->ring;
+        p->ring = ring;
+        p->mask = places - 1;
+    }
+    spin_unlock(&p->take_lock);
+    return old;
 }
 
 int weir_pool_resize_queue(struct weir_pool *p, size_t queue)
@@ -355,16 +408,10 @@ int weir_pool_resize_queue(struct weir_pool *p, size_t queue)
         return -ENOMEM;
     spin_lock(&p->lock);
     p->limit = queue;
-    old = ring;
-    if (queue_len(p) <= places) { /* else the old one serves on */
-        for (uint64_t i = p->head; i != p->tail; i++)
-            ring[i & (places - 1)] = *place(p, i);
-        old = p->ring;
-        p->ring = ring;
-        p->mask = places - 1;
-    }
+    old = replace_ring(p, ring, places);
     pool_admit(p, &w);
-    pool_start_worker(p, &w);
+    if (queue_len(p) > 0)
+        pool_start_worker(p, &w);
     unlock_and_wake(p, &w);
     free(old);
     return 0;

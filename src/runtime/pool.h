@@ -19,31 +19,41 @@ struct pool_job {
     uint64_t stands_for; /* so many jobs' waits; 0: it is not */
 };
 
+/* Two locks, so that submitting and taking do not share a cache line: `lock` is that of the pool
+ * and of the queue's tail, taken after that of a future; `take_lock`, the inner one, is that of the
+ * queue's head. Jobs have numbers; a job's place in the ring is its number & mask. */
 struct weir_pool {
-    /* Constant. */
-    const char *name;
+    /* Written rarely. */
+    const char *name; /* constant, as is the next */
     bool threads;
-    struct list node; /* in the list of all pools, under its lock */
+    struct list node;             /* in the list of all pools, under its lock */
+    struct pool_job *ring;        /* changed under both locks, */
+    size_t mask;                  /* as is this: places - 1 */
+    atomic_uint workers, running; /* limit, and those that have been started and not ended: under
+                                     the lock; workers read them without */
 
-    /* All under the lock, after that of a future. */
+    /* Under the lock. */
     CACHE_ALIGNED struct spinlock lock;
     bool closed;
-    unsigned workers;    /* limit */
-    unsigned running;    /* workers that have begun and not ended */
-    size_t limit;        /* of the queue */
-    size_t mask;         /* places in the ring - 1 */
-    uint64_t head, tail; /* numbers of the oldest job and of the next; a job's place is its */
-    size_t dead;         /* number & mask. Jobs taken back that have no callback */
-    struct pool_job *ring;
+    unsigned unmeasured;    /* submissions since the last whose wait is measured */
+    _Atomic(uint64_t) tail; /* number of the next job */
+    uint64_t head_seen;     /* head, some time ago */
+    size_t limit;           /* of the queue */
+    size_t queued_max;
+    uint64_t submitted, rejected;
     struct list submitters; /* wait for room */
-    struct list drainers;   /* wait until no worker runs */
+    size_t submitters_count;
+    struct list drainers; /* wait until no worker runs */
 
-    /* Statistics, also under the lock. */
-    size_t submitters_count, queued_max;
-    uint64_t submitted, completed, rejected, panicked, cancelled, expired;
-    unsigned unmeasured;  /* submissions since the last whose wait is measured */
-    unsigned active;      /* workers that have begun: */
-    int64_t begun_sum_ns; /* the sum of the times when they did */
+    /* Under the take_lock. */
+    CACHE_ALIGNED struct spinlock take_lock;
+    unsigned active;        /* workers that have begun */
+    _Atomic(uint64_t) head; /* number of the oldest job */
+    uint64_t tail_seen;     /* tail, some time ago */
+    size_t admit_below;     /* a queue that is shorter lets those in who wait; 0: nobody does */
+    size_t dead;            /* jobs taken back that have no callback */
+    uint64_t completed, panicked, cancelled, expired;
+    int64_t begun_sum_ns; /* the sum of the times when the active ones began */
     int64_t spent_ns;     /* by workers that have ended */
     uint64_t wait_count;
     int64_t wait_sum_ns, wait_max_ns;
@@ -72,10 +82,22 @@ static inline void unlock_and_wake(struct weir_pool *p, struct wakes *w)
     }
 }
 
-/* The ring, under the lock. */
+/* Under the lock: never too few. Under both: exact. */
 static inline size_t queue_len(const struct weir_pool *p)
 {
-    return p->tail - p->head;
+    return atomic_load_explicit(&p->tail, memory_order_relaxed) -
+           atomic_load_explicit(&p->head, memory_order_acquire);
+}
+
+/* For those who hold the lock, and as a hint to others. */
+static inline unsigned pool_running(const struct weir_pool *p)
+{
+    return atomic_load_explicit(&p->running, memory_order_relaxed);
+}
+
+static inline unsigned pool_workers(const struct weir_pool *p)
+{
+    return atomic_load_explicit(&p->workers, memory_order_relaxed);
 }
 
 static inline struct pool_job *place(struct weir_pool *p, uint64_t number)
@@ -94,8 +116,8 @@ void pool_admit(struct weir_pool *p, struct wakes *w);
 /* Frees one that is idle. NULL is fine. */
 void pool_destroy(struct weir_pool *p);
 
-/* pool_work.c. Under the lock: starts one more worker, if there may be one and there is work for
- * it. False: none can be had. */
+/* pool_work.c. Under the lock: starts one more worker, if there may be one. False: none can be had.
+ */
 bool pool_start_worker(struct weir_pool *p, struct wakes *w);
 /* Waits until no worker runs. */
 int pool_wait_idle(struct weir_pool *p, unsigned flags);

@@ -69,7 +69,7 @@ static int64_t percentile(const struct weir_pool *p, unsigned percent)
     return 0;
 }
 
-/* Under the lock. */
+/* Under the take_lock. */
 static void add_waits(const struct weir_pool *p, struct weir_pool_stats *s)
 {
     for (unsigned i = 0; i < WAIT_SLOTS; i++) {
@@ -91,10 +91,11 @@ void weir_pool_get_stats(struct weir_pool *p, struct weir_pool_stats *ret)
     struct weir_pool_stats s = {.size = MIN(ret->size, sizeof(s)), .name = p->name};
 
     spin_lock(&p->lock);
-    s.workers = p->workers;
+    spin_lock(&p->take_lock);
+    s.workers = pool_workers(p);
     s.queue = p->limit;
-    s.busy = p->running;
-    s.queued = (size_t)(p->tail - p->head);
+    s.busy = pool_running(p);
+    s.queued = queue_len(p);
     s.queued_max = p->queued_max;
     s.submitters = p->submitters_count;
     s.submitted = p->submitted;
@@ -105,6 +106,7 @@ void weir_pool_get_stats(struct weir_pool *p, struct weir_pool_stats *ret)
     s.expired = p->expired;
     s.busy_ns = p->spent_ns + p->active * world_now_ns(rt.world) - p->begun_sum_ns;
     add_waits(p, &s);
+    spin_unlock(&p->take_lock);
     spin_unlock(&p->lock);
     memcpy(ret, &s, s.size);
 }
@@ -116,15 +118,17 @@ void pool_add_stats(struct weir_stats *stats)
         struct weir_pool *p = list_entry(pos, struct weir_pool, node);
 
         spin_lock(&p->lock);
+        spin_lock(&p->take_lock);
         stats->pools++;
-        stats->pool_workers += p->workers;
-        stats->pool_active += p->running;
-        stats->pool_queued += (uint32_t)(p->tail - p->head);
+        stats->pool_workers += pool_workers(p);
+        stats->pool_active += pool_running(p);
+        stats->pool_queued += (uint32_t)queue_len(p);
         stats->pool_capacity += (uint32_t)p->limit;
         stats->pool_submitted += p->submitted;
         stats->pool_completed += p->completed;
         stats->pool_rejected += p->rejected;
         stats->pool_wait_ns += (uint64_t)p->wait_sum_ns;
+        spin_unlock(&p->take_lock);
         spin_unlock(&p->lock);
     }
     spin_unlock(&all.lock);

@@ -1,6 +1,8 @@
 /* The workers of a pool: taking a job, running it, ending; and waiting until they have ended. */
 #include "runtime/pool.h"
 
+enum { SCARCE_EACH = 2 }; /* fewer waiting jobs for each worker are few */
+
 struct drainer {
     struct list node;
     co_ticket ticket;
@@ -10,18 +12,22 @@ struct drainer {
 
 static void work(void *arg);
 
-/* Under the lock: one more worker, if there may be one and there is work. False: none can be had.
- */
+/* Under the lock. */
+static void count_running(struct weir_pool *p, int change)
+{
+    atomic_store_explicit(&p->running, pool_running(p) + (unsigned)change, memory_order_relaxed);
+}
+
 bool pool_start_worker(struct weir_pool *p, struct wakes *w)
 {
     struct co *co;
 
-    if (p->running >= p->workers || queue_len(p) == 0)
+    if (pool_running(p) >= pool_workers(p))
         return true;
     co = spawn(m_current(), p->name, (union co_fn){.plain = work}, p, CO_PLAIN);
     if (co == NULL)
         return false;
-    p->running++;
+    count_running(p, 1);
     wake_later(w, co);
     return true;
 }
@@ -33,15 +39,25 @@ struct turn {
     bool begun;   /* else it was not, */
     long refusal; /* for this reason */
     unsigned panics;
+    bool scarce; /* few jobs were left */
 };
 
-/* Under the lock: takes the oldest job and decides whether it is begun. */
+/* Under the take_lock: the oldest job. */
+static void take_oldest(struct weir_pool *p, struct pool_job *ret)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+
+    *ret = *place(p, head);
+    atomic_store_explicit(&p->head, head + 1, memory_order_release);
+}
+
+/* Under the take_lock: takes the oldest job and decides whether it is begun. */
 static void take(struct weir_pool *p, struct turn *t)
 {
     struct pool_job *job = &t->job;
     int64_t now_ns = 0;
 
-    *job = *place(p, p->head++);
+    take_oldest(p, job);
     if (job->stands_for != 0 || job->deadline_ns != 0)
         now_ns = world_now_ns(rt.world);
     t->begun = false;
@@ -61,7 +77,7 @@ static void take(struct weir_pool *p, struct turn *t)
     }
 }
 
-/* Under the lock. The clock is read when a worker begins and ends, not for every job. */
+/* Under the take_lock. The clock is read when a worker begins and ends, not for every job. */
 static void begin_worker(struct weir_pool *p, struct turn *t)
 {
     t->since_ns = world_now_ns(rt.world);
@@ -71,7 +87,6 @@ static void begin_worker(struct weir_pool *p, struct turn *t)
 
 static void end_worker(struct weir_pool *p, const struct turn *t)
 {
-    p->running--;
     p->active--;
     p->begun_sum_ns -= t->since_ns;
     p->spent_ns += world_now_ns(rt.world) - t->since_ns;
@@ -90,29 +105,76 @@ static void wake_drainers(struct weir_pool *p, struct wakes *w)
     }
 }
 
+/* Under the take_lock: jobs that wait. The tail is looked up, and its cache line fetched from who
+ * submits, only when that could make a difference. */
+static size_t jobs_left(struct weir_pool *p)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+    size_t left = p->tail_seen - head;
+
+    if (left == 0 || left < p->admit_below)
+        p->tail_seen = atomic_load_explicit(&p->tail, memory_order_acquire);
+    return p->tail_seen - head;
+}
+
+/* Under the lock: ends the worker, or takes a job after all. */
+static bool take_or_end(struct weir_pool *p, struct turn *t)
+{
+    bool go_on;
+
+    spin_lock(&p->take_lock);
+    go_on = jobs_left(p) > 0 && pool_running(p) <= pool_workers(p);
+    t->scarce = false;
+    if (go_on)
+        take(p, t);
+    else
+        end_worker(p, t);
+    spin_unlock(&p->take_lock);
+    return go_on;
+}
+
+/* What concerns more than the queue's head. Only under the lock is it certain that there is nothing
+ * left to do: who submits starts a worker under it, or relies on those who run. */
+static NOINLINE bool next_turn_locked(struct weir_pool *p, struct turn *t, bool go_on)
+{
+    struct wakes w = {NULL};
+
+    spin_lock(&p->lock);
+    pool_admit(p, &w);
+    if (!go_on)
+        go_on = take_or_end(p, t);
+    if (!go_on)
+        count_running(p, -1);
+    if (queue_len(p) > 0)
+        pool_start_worker(p, &w);
+    if (pool_running(p) == 0)
+        wake_drainers(p, &w);
+    unlock_and_wake(p, &w);
+    return go_on;
+}
+
 /* Ends one turn and begins the next. False: the worker is to end, and the pool may be gone. */
 static bool next_turn(struct weir_pool *p, struct turn *t)
 {
-    struct wakes w = {NULL};
-    bool go_on;
+    unsigned running = pool_running(p), workers = pool_workers(p);
+    bool go_on, more = false;
 
-    spin_lock(&p->lock);
+    spin_lock(&p->take_lock);
     if (t->since_ns == 0)
         begin_worker(p, t);
     p->completed += t->begun;
     p->panicked += t->panics;
-    go_on = queue_len(p) > 0 && p->running <= p->workers;
+    go_on = jobs_left(p) > 0 && running <= workers;
     if (go_on) {
+        size_t left;
+
         take(p, t);
-        pool_admit(p, &w);
-        pool_start_worker(p, &w);
-    } else {
-        end_worker(p, t);
-        if (p->running == 0)
-            wake_drainers(p, &w);
+        left = jobs_left(p);
+        more = left < p->admit_below || (running < workers && left > 0);
+        t->scarce = left > 0 && left < SCARCE_EACH * running;
     }
-    unlock_and_wake(p, &w);
-    return go_on;
+    spin_unlock(&p->take_lock);
+    return likely(go_on && !more) || next_turn_locked(p, t, go_on);
 }
 
 /* ---- one job ---- */
@@ -207,7 +269,10 @@ static void work(void *arg)
 
     while (next_turn(p, &t)) {
         run_job(p, &t);
-        co_spend(co_self());
+        if (t.scarce) /* who submits shall be here before the queue is empty */
+            park_yield(co_self());
+        else
+            co_spend(co_self());
     }
 }
 
@@ -221,7 +286,7 @@ int pool_wait_idle(struct weir_pool *p, unsigned flags)
     int r;
 
     spin_lock(&p->lock);
-    if (p->running == 0) {
+    if (pool_running(p) == 0) {
         spin_unlock(&p->lock);
         return 0;
     }
@@ -249,25 +314,29 @@ int weir_pool_drain(struct weir_pool *p)
 size_t weir_pool_clear(struct weir_pool *p)
 {
     struct turn t = {.begun = false, .refusal = -ECANCELED};
+    struct wakes w = {NULL};
     size_t count = 0;
     bool more = true;
 
     while (more) {
-        struct wakes w = {NULL};
-
-        spin_lock(&p->lock);
+        spin_lock(&p->take_lock);
         p->panicked += t.panics;
         t.panics = 0;
-        more = queue_len(p) > 0;
+        more = jobs_left(p) > 0;
         if (more) {
-            t.job = *place(p, p->head++);
+            take_oldest(p, &t.job);
             p->dead -= is_dead(&t.job);
             p->cancelled += t.job.fn != NULL;
             count += t.job.fn != NULL;
         }
-        unlock_and_wake(p, &w);
+        spin_unlock(&p->take_lock);
         if (more)
             run_job(p, &t);
     }
+    spin_lock(&p->lock);
+    pool_admit(p, &w);
+    if (queue_len(p) > 0)
+        pool_start_worker(p, &w);
+    unlock_and_wake(p, &w);
     return count;
 }

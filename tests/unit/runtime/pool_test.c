@@ -418,6 +418,67 @@ static int clears(void *arg)
     return 0;
 }
 
+/* Who waits for room gets in when the queue has been emptied, by clear or by cancelling, and not by
+ * workers: even if no job is left to be taken. */
+static int emptying_makes_room(void *arg)
+{
+    struct gate g = {.open = weir_chan_new(1, 0)};
+    struct log log = {.pool = new_pool(1, 2)};
+    struct entry entry = {&log, 1};
+    struct weir_future waiting[2] = {{0}};
+    struct weir_job job = {.fn = answer};
+
+    (void)arg;
+    for (int cancel = 0; cancel < 2; cancel++) {
+        CHECK_EQ(weir_pool_go(log.pool, pass_gate, &g), 0);
+        wait_inside(&g, 1);
+        for (int i = 0; i < 2; i++) {
+            job.future = cancel ? &waiting[i] : NULL;
+            CHECK_EQ(weir_pool_submit(log.pool, &job), 0);
+        }
+        weir_wait_group_add(&log.submitted, 1);
+        CHECK_EQ(weir_go("submitter", submit_entry, &entry), 0);
+        WAIT_UNTIL(stats_of(log.pool).submitters == 1);
+        if (cancel) {
+            for (int i = 0; i < 2; i++)
+                CHECK_EQ(weir_future_cancel(&waiting[i]), 0);
+            CHECK_EQ(weir_pool_try_go(log.pool, answer, NULL), -EAGAIN); /* nobody is overtaken */
+            weir_chan_send(g.open, &(char){0});
+            CHECK_EQ(weir_wait_group_wait(&log.submitted), 0);
+        } else {
+            CHECK_EQ(weir_pool_clear(log.pool), 2);
+            CHECK_EQ(weir_wait_group_wait(&log.submitted), 0); /* while the worker is busy */
+            weir_chan_send(g.open, &(char){0});
+        }
+        CHECK_EQ(weir_pool_drain(log.pool), 0);
+        CHECK_EQ(log.len, cancel + 1);
+    }
+    weir_pool_free(log.pool);
+    weir_chan_free(g.open);
+    return 0;
+}
+
+/* Who submits a little at a time is let on before the workers have nothing left to do. */
+static int refills_before_empty(void *arg)
+{
+    struct weir_pool *p = new_pool(8, 64);
+    atomic_int count = 0;
+    int left = 0;
+
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        for (int n = 0; n < 32; n++)
+            CHECK_EQ(weir_pool_go(p, count_up, &count), 0);
+        weir_yield();
+        left += stats_of(p).queued > 0;
+    }
+    CHECK(left > 25);
+    CHECK_EQ(weir_pool_drain(p), 0);
+    CHECK_EQ(atomic_load(&count), 50 * 32);
+    weir_pool_free(p);
+    return 0;
+}
+
 static int resizes(void *arg)
 {
     struct gate g = {.open = weir_chan_new(1, 0)};
@@ -657,6 +718,7 @@ ON_ALL(keeps_deadlines)
 ON_ALL(cancels)
 ON_ALL(call_cancels_its_job)
 ON_ALL(clears)
+ON_ALL(emptying_makes_room)
 ON_ALL(resizes)
 ON_ALL(survives_churn)
 ON_ALL(runs_on_threads)
@@ -673,6 +735,11 @@ static void test_ends_with_jobs_waiting(void)
     }
 }
 
+static void test_refills_before_empty(void)
+{
+    run_on(1, refills_before_empty, NULL);
+}
+
 static const struct test tests[] = {
     TEST(test_runs_every_job),
     TEST(test_keeps_its_bounds),
@@ -684,6 +751,8 @@ static const struct test tests[] = {
     TEST(test_cancels),
     TEST(test_call_cancels_its_job),
     TEST(test_clears),
+    TEST(test_emptying_makes_room),
+    TEST_REAL(test_refills_before_empty, "the order of a real processor"),
     TEST(test_resizes),
     TEST(test_survives_churn),
     TEST_REAL(test_runs_on_threads, "threads"),
