@@ -6,8 +6,6 @@
 
 struct stream {
     struct poll_fd *pf;
-    struct addr peer; /* constant */
-
     /* The reader's. rest: bytes, the end or an error may be there of which no event will tell any
      * more, so the next read tries before it waits. Otherwise (nothing read yet, or the last read
      * took all there was) whatever comes, or has come, has an event that nobody has consumed. */
@@ -16,6 +14,8 @@ struct stream {
     uint8_t read_streak; /* calls in a row that did not wait */
 
     uint8_t write_streak; /* the writer's */
+
+    struct addr peer; /* constant; last, so that what each call needs is together */
 };
 
 _Static_assert(sizeof(struct stream) <= 128, "an idle connection has a budget");

@@ -32,6 +32,8 @@ static inline int take_result(struct co *co)
 
     ASSERT_HOT((c & CLAIM_RESULT) != 0 && (uint32_t)(c >> 32) == co->seq);
     park_abandon(co);
+    if (likely((c >> 4 & 3) == RESULT_WOKEN))
+        return 0; /* the table is a cache miss */
     return codes[(c >> 4) & 3];
 }
 

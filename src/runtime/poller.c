@@ -22,6 +22,7 @@ enum {
 
 struct poll_fd {
     _Atomic(uint64_t) word[2]; /* anybody */
+    int sock;
 
     /* The owner of the socket; handed over by a watch. */
     struct timer timer; /* of the watch */
@@ -31,7 +32,6 @@ struct poll_fd {
     uint32_t watch_seq;
     uint8_t cause; /* while it starves */
     uint16_t processor;
-    int sock;
 
     struct spinlock hangup_lock; /* held while it is told, so that it can be taken away */
     struct poll_fd *next;        /* free, retired or starved */
@@ -451,6 +451,7 @@ int poll_fd_wait(struct poll_fd *pf, enum poll_dir dir)
             ticket = park_prepare(co, (enum wait_reason)reasons[dir], pf, 0);
     } while (!atomic_compare_exchange_weak(word, &w, ticket));
     r = park(co, NS_NEVER, NULL);
+    fetch_upcoming(co->m->p);
     if (unlikely(r < 0 && r != -EBADF))
         withdraw(word, ticket);
     return r;

@@ -321,6 +321,28 @@ static inline void fetch_frames(const struct co *co)
         __builtin_prefetch((const char *)co->sp + i, 1);
 }
 
+/* Of those who run on p after the next one: the stack of the first, with what it waited for, and
+ * the control block of the second, which tells next time where that is. By one who is about to make
+ * system calls, during which it arrives. A thief may have either by now: then it is in vain. */
+static inline void fetch_upcoming(const struct p *p)
+{
+#if !defined(WEIR_TSAN) /* would take it for a race */
+    enum { WAIT_BYTES = offsetof(struct co, parent) };
+    unsigned at = atomic_load_explicit(&p->q.head, memory_order_relaxed) + 1;
+    unsigned end = atomic_load_explicit(&p->q.tail, memory_order_relaxed);
+    const struct co *co;
+
+    if ((int)(end - at) < 2)
+        return;
+    co = atomic_load_explicit(&p->q.ring[at % RUNQ_SIZE], memory_order_relaxed);
+    fetch_frames(co);
+    __builtin_prefetch(co->wait_object, 1);
+    co = atomic_load_explicit(&p->q.ring[(at + 1) % RUNQ_SIZE], memory_order_relaxed);
+    for (size_t i = 0; i < WAIT_BYTES; i += CACHE_LINE)
+        __builtin_prefetch((const char *)co + i, 1);
+#endif
+}
+
 /* Ends the wait that the ticket names. True: this call did it. Any thread. */
 bool park_wake(co_ticket ticket, enum claim_result result);
 /* The same from the scheduler loop of m: behind all others, so that a batch runs in order. */
@@ -330,7 +352,8 @@ static inline bool park_wake_last(struct m *m, co_ticket ticket, enum claim_resu
     enum claim_outcome outcome = co_claim(co, (uint32_t)(ticket >> 32), result);
 
     if (likely(outcome == CLAIM_WON)) {
-        fetch_frames(co);
+        if (result == RESULT_TIMEOUT) /* who waits for sockets is fetched later: poll_fd_wait() */
+            fetch_frames(co);
         stat_add(&m->p->unparks, 1);
         ready_last(m, co);
     }
