@@ -115,7 +115,7 @@ SUBJECTS = [
     Subject("weir", "weir"),
     Subject("go", "Go", version=["go", "version"]),
     Subject("fiber", "Boost.Fiber", tests=("switch", "spawn", "pingpong", "chan11", "chan88",
-                                           "mutex", "skynet", "fib", "timers", "memory"),
+                                           "mutex", "skynet", "fib", "sleepers", "memory"),
             version=package_version("libboost-fiber1.74-dev")),
     Subject("uv", "libuv", tests=("timers", "echo"), workers=(1,),
             version=package_version("libuv1-dev")),

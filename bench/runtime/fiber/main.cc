@@ -199,7 +199,7 @@ void test_fib(std::uint64_t count, unsigned)
     meter_print(m, 1, "");
 }
 
-void test_timers(std::uint64_t count, unsigned)
+void test_sleepers(std::uint64_t count, unsigned)
 {
     auto m = meter_begin();
     std::uint64_t alive = count;
@@ -245,7 +245,7 @@ void test_memory(std::uint64_t count, unsigned)
 const std::map<std::string, void (*)(std::uint64_t, unsigned)> tests = {
     {"switch", test_switch}, {"spawn", test_spawn},   {"pingpong", test_pingpong},
     {"chan11", test_chan11}, {"chan88", test_chan88}, {"mutex", test_mutex},
-    {"skynet", test_skynet}, {"fib", test_fib},       {"timers", test_timers},
+    {"skynet", test_skynet}, {"fib", test_fib},       {"sleepers", test_sleepers},
     {"memory", test_memory},
 };
 

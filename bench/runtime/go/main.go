@@ -17,7 +17,7 @@ import (
 var tests = map[string]func(count, workers int){
 	"switch": testSwitch, "spawn": testSpawn, "pingpong": testPingPong, "chan11": testChan11,
 	"chan88": testChan88, "select": testSelect, "mutex": testMutex, "rwmutex": testRWMutex,
-	"skynet": testSkynet, "fib": testFib, "timers": testTimers, "memory": testMemory,
+	"skynet": testSkynet, "fib": testFib, "timers": testTimers, "sleepers": testSleepers, "memory": testMemory,
 	"tasks": testTasks, "pool": testPool, "echo": testEcho,
 }
 

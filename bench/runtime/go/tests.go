@@ -249,13 +249,28 @@ func testFib(count, workers int) {
 	m.print(1, "")
 }
 
+func span(i int) time.Duration {
+	return time.Duration(i*spreadStep%spreadUs) * time.Microsecond
+}
+
 func testTimers(count, workers int) {
 	var wg sync.WaitGroup
 	wg.Add(count)
 	m := begin()
 	for i := 0; i < count; i++ {
+		time.AfterFunc(span(i), wg.Done)
+	}
+	wg.Wait()
+	m.end().print(1, "")
+}
+
+func testSleepers(count, workers int) {
+	var wg sync.WaitGroup
+	wg.Add(count)
+	m := begin()
+	for i := 0; i < count; i++ {
 		go func(i int) {
-			time.Sleep(time.Duration(i*spreadStep%spreadUs) * time.Microsecond)
+			time.Sleep(span(i))
 			wg.Done()
 		}(i)
 	}

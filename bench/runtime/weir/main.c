@@ -15,8 +15,9 @@ static const struct test {
     {"switch", test_switch}, {"spawn", test_spawn},     {"pingpong", test_pingpong},
     {"chan11", test_chan11}, {"chan88", test_chan88},   {"select", test_select},
     {"mutex", test_mutex},   {"rwmutex", test_rwmutex}, {"skynet", test_skynet},
-    {"fib", test_fib},       {"timers", test_timers},   {"memory", test_memory},
-    {"tasks", test_tasks},   {"pool", test_pool},       {"echo", test_echo},
+    {"fib", test_fib},       {"timers", test_timers},   {"sleepers", test_sleepers},
+    {"memory", test_memory}, {"tasks", test_tasks},     {"pool", test_pool},
+    {"echo", test_echo},
 };
 
 static const struct test *chosen;

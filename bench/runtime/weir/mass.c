@@ -6,32 +6,59 @@
 #include <weir/pool.h>
 #include <weir/scope.h>
 #include <weir/sync.h>
+#include <weir/timer.h>
 
 #include "runtime/meter.h"
 #include "runtime/weir/tests.h"
 
-/* ---- timers ---- */
+/* ---- timers, and coroutines that sleep ---- */
 
 enum { SPREAD_US = 1000 * 1000, SPREAD_STEP = 7919 };
 
-static struct weir_wait_group asleep;
+static struct weir_wait_group to_come;
 
-static void sleep_once(void *arg)
+static int64_t span_ns(uint64_t i)
 {
-    weir_sleep((int64_t)((uintptr_t)arg * SPREAD_STEP % SPREAD_US) * WEIR_US);
-    weir_wait_group_done(&asleep);
+    return (int64_t)(i * SPREAD_STEP % SPREAD_US) * WEIR_US;
+}
+
+static void fire(void *arg)
+{
+    weir_wait_group_done(&to_come);
 }
 
 void test_timers(uint64_t count, unsigned workers)
 {
     struct meter m = meter_begin();
+    struct weir_timer *timers = calloc(count, sizeof(*timers));
 
-    weir_wait_group_add(&asleep, (int64_t)count);
+    meter_expect(timers != NULL, "memory for the timers");
+    weir_wait_group_add(&to_come, (int64_t)count);
+    for (uint64_t i = 0; i < count; i++) {
+        weir_timer_call(&timers[i], span_ns(i), fire, NULL);
+        weir_checkpoint();
+    }
+    weir_wait_group_wait(&to_come);
+    meter_print(meter_end(m), 1, "");
+    free(timers);
+}
+
+static void sleep_once(void *arg)
+{
+    weir_sleep(span_ns((uintptr_t)arg));
+    weir_wait_group_done(&to_come);
+}
+
+void test_sleepers(uint64_t count, unsigned workers)
+{
+    struct meter m = meter_begin();
+
+    weir_wait_group_add(&to_come, (int64_t)count);
     for (uint64_t i = 0; i < count; i++) {
         meter_expect(weir_go("sleeper", sleep_once, (void *)(uintptr_t)i) == 0, "a sleeper");
         weir_checkpoint();
     }
-    weir_wait_group_wait(&asleep);
+    weir_wait_group_wait(&to_come);
     meter_print(meter_end(m), 1, "");
 }
 

@@ -23,6 +23,7 @@ void test_fib(uint64_t count, unsigned workers);
 
 /* mass.c */
 void test_timers(uint64_t count, unsigned workers);
+void test_sleepers(uint64_t count, unsigned workers);
 void test_memory(uint64_t count, unsigned workers);
 void test_tasks(uint64_t count, unsigned workers);
 void test_pool(uint64_t count, unsigned workers);
