@@ -1,5 +1,7 @@
 """The runtime benchmark's table, budgets and report."""
 
+from statistics import median
+
 from harness.report import ratio, summary, table
 
 from .rows import LIMITS, RATIOS, ROWS, SPEED_UPS
@@ -12,15 +14,17 @@ def key(test, metric, workers):
 
 
 def collect(results):
-    """{(subject, test, workers): [result]} to {subject: {key: [value of each round]}}."""
+    """{(subject, test, workers): [[result of each turn] of each round]} to {subject: {key: [value
+    of each round]}}: the median of its turns."""
     rounds = {}
     for (subject, test, workers), found in results.items():
         values = rounds.setdefault(subject, {})
-        values[key(test, "clock", workers)] = [r["wall_ns"] / r["ops"] for r in found]
+        values[key(test, "clock", workers)] = [median(r["wall_ns"] / r["ops"] for r in turns)
+                                               for turns in found]
         for row in ROWS:
             if row.test == test and workers in row.workers:
-                values[key(test, row.metric, workers)] = [row.value(r, workers) / row.unit
-                                                          for r in found]
+                values[key(test, row.metric, workers)] = [
+                    median(row.value(r, workers) / row.unit for r in turns) for turns in found]
     return rounds
 
 
@@ -141,7 +145,7 @@ def make(results, titles, tests, frame):
     rounds = collect(results)
     summaries = summarise(rounds)
     budgets = check_budgets(rounds, summaries, tests)
-    turns = [turn for found in results.values() for turn in found]
+    turns = [turn for found in results.values() for turns in found for turn in turns]
     disturbed = sum(turn["disturbed"] for turn in turns)
     report = {**frame, "turns": len(turns), "disturbed_turns": disturbed, "subjects": summaries,
               "budgets": budgets}

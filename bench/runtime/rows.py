@@ -5,9 +5,9 @@ MIB = 1024 * 1024
 
 class Test:
     """One test of the programs, under its name there or, at several sizes, `program`'s. `count`
-    is how often, `quick` how often in a smoke test."""
+    is how often, `quick` how often in a smoke test. Each subject has so many `turns` in a round."""
 
-    def __init__(self, name, count, quick, program=None, workers=(1, 2), c_share=1):
+    def __init__(self, name, count, quick, program=None, workers=(1, 2), c_share=1, turns=1):
         self.name = name
         self.program = program or name
         self.count = count
@@ -15,6 +15,7 @@ class Test:
         self.workers = workers
         # Threads are so much slower that the floor does a part of it; results are per operation.
         self.c_share = c_share
+        self.turns = turns
 
 
 TESTS = [
@@ -36,7 +37,7 @@ TESTS = [
     Test("tasks1M", 1000000, 50000, "tasks"),
     Test("pool10k", 10000, 10000, "pool"),
     Test("pool1M", 1000000, 50000, "pool"),
-    Test("echo", 1000, 200),
+    Test("echo", 1000, 200, turns=3),
 ]
 
 
