@@ -1,5 +1,6 @@
 """Whether cores have their full speed: on shared machines a neighbour on the other hyperthread
-takes a third of it, for some tenths of a second at a time, and no counter in the guest says so."""
+takes a third of it, for some tenths of a second at a time, and no counter in the guest says so; of
+the time that the host gave to others altogether there is one."""
 
 import os
 import time
@@ -7,6 +8,16 @@ import time
 LOOP = 40000  # some 1 ms of the interpreter
 SURVEY = 300  # loops to find out what full speed is
 SLACK = 1.10  # slower than that by more: disturbed
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def _stolen_seconds(cores):
+    """Of these cores, since the start of the machine (proc(5), the eighth number)."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        lines = (line.split() for line in stat if line.startswith("cpu"))
+        of = {fields[0]: int(fields[8]) / TICKS_PER_SECOND for fields in lines}
+    return sum(of[f"cpu{core}"] for core in cores)
 
 
 def _loop_ns():
@@ -41,14 +52,16 @@ class Cores:
 
     def least_disturbed(self, cores, run, tries, short_seconds):
         """What run() returns, and whether it was disturbed: the first of so many tries before and
-        after which the cores had their speed, or else the one with the least disturbance. What
-        takes longer than a short time is tried once: each of its runs has its share of them."""
+        after which the cores had their speed, and in which hardly any of their time was stolen, or
+        else the one with the least disturbance. What takes longer than a short time is tried once:
+        each of its runs has its share of them."""
         kept, least = None, float("inf")
         for _ in range(tries):
-            before, begun = self.slowness(cores), time.monotonic()
+            before, stolen, begun = self.slowness(cores), _stolen_seconds(cores), time.monotonic()
             result = run()
             seconds = time.monotonic() - begun
-            slowness = max(before, self.slowness(cores))
+            stolen = _stolen_seconds(cores) - stolen
+            slowness = max(before, self.slowness(cores)) + stolen / (seconds * len(cores))
             if slowness < least:
                 kept, least = result, slowness
             if least <= SLACK or seconds > short_seconds:
