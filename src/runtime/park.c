@@ -2,11 +2,6 @@
 #include "runtime/profile.h"
 #include "runtime/sched.h"
 
-co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags)
-{
-    return co_begin_wait(co, reason, object, (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0);
-}
-
 /* What can end the wait before anybody else comes: its scope, or a time. */
 static void guard_wait(struct co *co, int64_t at_ns)
 {

@@ -278,7 +278,11 @@ bool sched_round_due(struct m *m);
  * park() unlocks lock only after the stack has been left, so whoever holds it sees WAITING. */
 enum { PARK_SHIELDED = 1 }; /* neither deadline nor cancellation ends it */
 
-co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object, unsigned flags);
+static inline co_ticket park_prepare(struct co *co, enum wait_reason reason, const void *object,
+                                     unsigned flags)
+{
+    return co_begin_wait(co, reason, object, (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0);
+}
 /* 0; -ETIMEDOUT: at_ns or the deadline in force; -ECANCELED; -EBADF (RESULT_CLOSED). */
 int park(struct co *co, int64_t at_ns, struct spinlock *unlock);
 /* The same without a time, for a wait that only holders of the lock can end, cancellers among them:

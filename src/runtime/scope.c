@@ -119,7 +119,7 @@ void weir_scope_enter(struct weir_scope *ws)
 /* Under the owner's lock, which it gives up. */
 static int wait_for_children(struct scope *s, struct co *co, unsigned flags)
 {
-    s->joiner = co_begin_wait(co, WAIT_SCOPE, s, (flags & PARK_SHIELDED) != 0 ? CLAIM_SHIELD : 0);
+    s->joiner = park_prepare(co, WAIT_SCOPE, s, flags);
     s->held = park_can_be_held(co, flags);
     return s->held ? park_held(co, &co->family_lock) : park(co, NS_NEVER, &co->family_lock);
 }

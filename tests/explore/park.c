@@ -24,7 +24,6 @@ static void lock_alive(struct spinlock *l);
 #define switch_away         model_switch_away
 #define park                model_park
 #define park_held           model_park_held
-#define park_prepare        model_park_prepare
 #define park_wake           model_park_wake
 #define park_claim          model_park_claim
 #define park_run            model_park_run
@@ -157,7 +156,7 @@ static void note_result(int r)
 static void wait_plainly(void)
 {
     for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
-        co_ticket t = model_park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
+        co_ticket t = park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
 
         waits++;
         atomic_store(&ticket, t);
@@ -168,7 +167,7 @@ static void wait_plainly(void)
 /* Like a sleep: no waker knows of it, and nothing between the two steps orders memory. */
 static void wait_alone(void)
 {
-    model_park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
+    park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
     waits++;
     note_result(model_park(&sleeper, NS_NEVER, NULL));
 }
@@ -178,7 +177,7 @@ static void wait_under_lock(void)
     for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
         spin_lock(&lock);
         waits++;
-        ticket = model_park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
+        ticket = park_prepare(&sleeper, WAIT_SLEEP, NULL, 0);
         note_result(model_park(&sleeper, NS_NEVER, &lock));
     }
 }
@@ -189,7 +188,7 @@ static void wait_held(void)
     for (int i = 0; i < 2 && results[RESULT_CANCELLED] == 0; i++) {
         spin_lock(&lock);
         waits++;
-        ticket = model_park_prepare(&sleeper, WAIT_SCOPE, NULL, 0);
+        ticket = park_prepare(&sleeper, WAIT_SCOPE, NULL, 0);
         note_result(model_park_held(&sleeper, &lock));
     }
 }
@@ -250,7 +249,7 @@ static void abandon_and_free(void)
 
 static void wait_shielded(void)
 {
-    co_ticket t = model_park_prepare(&sleeper, WAIT_MUTEX, NULL, PARK_SHIELDED);
+    co_ticket t = park_prepare(&sleeper, WAIT_MUTEX, NULL, PARK_SHIELDED);
 
     waits++;
     atomic_store(&ticket, t);
