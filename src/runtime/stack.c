@@ -21,6 +21,7 @@
 
 enum {
     CHUNK_SLOTS = 64,        /* opened by one mprotect; neighbours merge into one mapping */
+    CACHE_FIRST = 8,         /* slots in a cache, at first */
     BATCH = 32,              /* slots moved between a cache and the pool */
     MPROTECT_GUARDS = 16384, /* two mappings each; the rest of max_map_count is for others */
     TRIM_KEEP = 256,         /* hot slots that are never given back */
@@ -139,7 +140,7 @@ void stack_arena_close(void)
 
 uint32_t stack_cache_limit(void)
 {
-    return pool.cache_max;
+    return MIN((uint32_t)CACHE_FIRST, pool.cache_max);
 }
 
 /* The guards of a chunk in one system call, where the kernel can: a call for each would be a third
@@ -261,6 +262,8 @@ struct co *stack_get_slow(struct stack_cache *cache)
         sched_yield();
         spin_lock(&pool.lock);
     }
+    if (cache != NULL)
+        cache->max = MIN(2 * cache->max, pool.cache_max);
     /* Not those whose memory is gone, or is on its way. */
     keep = MAX(atomic_load_explicit(&pool.cold, memory_order_relaxed), pool.trimming);
     while (cache != NULL && cache->count < MIN((uint32_t)BATCH, cache->max) &&

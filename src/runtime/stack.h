@@ -11,7 +11,8 @@ enum {
     STACK_INDEX_MAX = 1 << 24, /* what a ticket can name */
 };
 
-/* Free slots of one processor. */
+/* Free slots of one processor. The limit doubles whenever there were too few: where coroutines only
+ * end that others have started, a full cache would be memory that is never used again. */
 struct stack_cache {
     uint32_t count;
     uint32_t max;
@@ -42,6 +43,7 @@ extern struct stack_arena stack_arena;
 int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors);
 void stack_arena_close(void);
 
+/* What a cache begins with. */
 uint32_t stack_cache_limit(void);
 
 /* A free slot, its memory as the last user left it or zero. NULL at the limit, or when memory is
