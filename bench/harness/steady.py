@@ -50,17 +50,28 @@ class Cores:
         self.best_ns = min(self.best_ns, *loops_ns)
         return max(loops_ns) / self.best_ns
 
-    def least_disturbed(self, cores, run, tries, short_seconds):
+    def wait_for_speed(self, cores, until):
+        """Until the cores have their speed, or a time of time.monotonic(). The last slowness."""
+        slowness = self.slowness(cores)
+        while slowness > SLACK and time.monotonic() < until:
+            slowness = self.slowness(cores)
+        return slowness
+
+    def least_disturbed(self, cores, run, tries, patience_seconds, short_seconds):
         """What run() returns, and whether it was disturbed: the first of so many tries before and
         after which the cores had their speed, and in which hardly any of their time was stolen, or
-        else the one with the least disturbance. What takes longer than a short time is tried once:
-        each of its runs has its share of them."""
+        else the one with the least disturbance. For each it waits until they have it, but not for
+        longer than this patience altogether. What takes longer than a short time is tried once:
+        each of its runs has its share of disturbance."""
         kept, least = None, float("inf")
+        until = time.monotonic() + patience_seconds
         for _ in range(tries):
-            before, stolen, begun = self.slowness(cores), _stolen_seconds(cores), time.monotonic()
+            before = self.wait_for_speed(cores, until)
+            stolen, begun = _stolen_seconds(cores), time.monotonic()
             result = run()
             seconds = time.monotonic() - begun
             stolen = _stolen_seconds(cores) - stolen
+            until += seconds
             slowness = max(before, self.slowness(cores)) + stolen / (seconds * len(cores))
             if slowness < least:
                 kept, least = result, slowness
