@@ -1,7 +1,10 @@
 """Whether cores have their full speed: on shared machines a neighbour on the other hyperthread
 takes a third of it, for some tenths of a second at a time, and no counter in the guest says so; of
-the time that the host gave to others altogether there is one."""
+the time that the host gave to others altogether there is one. The neighbour may be the guest's own
+other core: so cores that are to work together are asked together."""
 
+import contextlib
+import multiprocessing
 import os
 import time
 
@@ -27,26 +30,52 @@ def _loop_ns():
     return time.thread_time_ns() - begun
 
 
+def _serve_loops(core, requests):
+    os.sched_setaffinity(0, {core})
+    while True:
+        if requests.recv() == "busy":
+            while not requests.poll():
+                _loop_ns()
+        else:
+            requests.send(_loop_ns())
+
+
+class _Prober:
+    """A process on a core that runs the loop when it is told to, or until it is told otherwise."""
+
+    def __init__(self, core):
+        self.pipe, there = multiprocessing.Pipe()
+        multiprocessing.Process(target=_serve_loops, args=(core, there), daemon=True).start()
+
+
 class Cores:
     """Asks by a short loop, alike for whatever is measured, so that what it rejects does not depend
     on whom it favours."""
 
     def __init__(self, cores):
+        self.probers = {core: _Prober(core) for core in cores}
         self.best_ns = min(ns for _ in range(SURVEY) for ns in self._loops([min(cores)]))
 
-    @staticmethod
-    def _loops(cores):
-        before = os.sched_getaffinity(0)
+    def _loops(self, cores):
+        """On all of them at the same time."""
+        pipes = [self.probers[core].pipe for core in cores]
+        for pipe in pipes:
+            pipe.send("once")
+        return [pipe.recv() for pipe in pipes]
+
+    @contextlib.contextmanager
+    def busy(self, cores):
+        """Keeps these cores busy meanwhile."""
+        for core in cores:
+            self.probers[core].pipe.send("busy")
         try:
-            for core in cores:
-                os.sched_setaffinity(0, {core})
-                yield _loop_ns()
+            yield
         finally:
-            os.sched_setaffinity(0, before)
+            self._loops(cores)
 
     def slowness(self, cores):
         """1 is full speed, 2 is half of it; of the slowest of them."""
-        loops_ns = list(self._loops(cores))
+        loops_ns = self._loops(cores)
         self.best_ns = min(self.best_ns, *loops_ns)
         return max(loops_ns) / self.best_ns
 

@@ -28,7 +28,7 @@ TESTS = [
     Test("select", 1000000, 100000),
     Test("mutex", 8000000, 800000),
     Test("rwmutex", 4000000, 400000),
-    Test("skynet", 1000000, 10000, turns=5),
+    Test("skynet", 1000000, 10000, turns=3),
     Test("fib", 32, 22),
     Test("timers", 1000000, 20000),
     Test("sleepers", 1000000, 20000),
