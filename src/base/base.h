@@ -63,6 +63,10 @@ static inline void zero_bytes(void *p, size_t size)
 #define CACHE_LINE        64
 #define CACHE_ALIGNED     __attribute__((aligned(CACHE_LINE)))
 
+/* For variables in headers: -fvisibility=hidden says nothing about what is only declared, and code
+ * that may become part of a shared library asks a table for the place of each of them. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 /* Marks a prototype whose function may park the calling coroutine. */
 #ifndef WEIR_PARKS
 #define WEIR_PARKS

@@ -18,18 +18,18 @@ struct http_field_row {
     uint8_t kind;
 };
 
-extern const struct http_field_row http_field_rows[HTTP_F_MAX];
+extern HIDDEN const struct http_field_row http_field_rows[HTTP_F_MAX];
 
 /* Perfect hash: from length and last letter but one to the only candidate. Of the letter only five
  * bits count, in which its case is not. */
 #define HTTP_FIELD_SLOT(len, letter) ((uint8_t)((len) + ((unsigned)(letter) << 3)))
-extern const uint8_t http_field_slots[256];
+extern HIDDEN const uint8_t http_field_slots[256];
 
 /* As http_field_id_of(), for a name that is known to consist of token characters. */
 enum http_field_id http_field_id_of_token(const char *name, size_t len);
 
 /* The ids of kind HOP, as bits. */
-extern const uint64_t http_field_hop_ids;
+extern HIDDEN const uint64_t http_field_hop_ids;
 
 enum http_field_kind http_field_kind_of(enum http_field_id id);
 /* The name in lower case; "" for HTTP_F_OTHER. */

@@ -17,7 +17,7 @@ struct h1_limits {
     uint32_t chunk_line_bytes; /* size and extensions of one chunk */
 };
 
-extern const struct h1_limits h1_limits_default; /* 16 KiB, 8 KiB, 100, 4 KiB, 256 */
+extern HIDDEN const struct h1_limits h1_limits_default; /* 16 KiB, 8 KiB, 100, 4 KiB, 256 */
 
 /* Why a message was refused: one row per reason in http/h1_refusal.h (name, status, text). */
 struct h1_refusal {

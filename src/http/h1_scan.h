@@ -25,7 +25,7 @@ enum h1_scan {
     H1_NAME = 8,   /* letters, digits, dot, hyphen: a plain host name or IPv4 address */
 };
 
-extern const uint8_t h1_scan_table[256];
+extern HIDDEN const uint8_t h1_scan_table[256];
 
 static inline bool h1_is(char c, enum h1_scan kind)
 {

@@ -12,7 +12,7 @@ struct m;
 struct p;
 struct weir_options;
 
-extern bool explore_active; /* constant while a runtime runs */
+extern HIDDEN bool explore_active; /* constant while a runtime runs */
 
 void explore_point_slow(const char *what, const void *object);
 

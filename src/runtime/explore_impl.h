@@ -47,7 +47,7 @@ struct explore {
     uint32_t co_cap;
 };
 
-extern struct explore explore;
+extern HIDDEN struct explore explore;
 
 /* explore_text.c: 0, -EINVAL. strict: nothing else may be in the text. *ret_found: it asks for a
  * deterministic run. */

@@ -15,7 +15,7 @@ enum {
     PROFILE_OBJECTS = 256, /* likewise: locks that are told apart */
 };
 
-extern atomic_uint profile_kinds; /* that are being collected: enum weir_profile */
+extern HIDDEN atomic_uint profile_kinds; /* that are being collected: enum weir_profile */
 
 /* All that is paid for profiles while none is taken. */
 static inline bool profile_on(unsigned kinds)

@@ -172,7 +172,7 @@ struct runtime {
     atomic_uint next_poller;
 };
 
-extern struct runtime rt;
+extern HIDDEN struct runtime rt;
 
 /* m.c: this thread, when it is one of the runtime's; looked up through thread-local storage by a
  * function that is never inlined. For code that does not run on a coroutine. */

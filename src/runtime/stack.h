@@ -37,7 +37,7 @@ struct stack_arena {
     bool unguarded;            /* some slots have no guard: the switch checks the stack pointer */
 };
 
-extern struct stack_arena stack_arena;
+extern HIDDEN struct stack_arena stack_arena;
 
 /* slot_bytes is rounded up to a power of two; processors is how many caches there will be. */
 int stack_arena_open(size_t slot_bytes, uint32_t max, unsigned processors);
@@ -97,11 +97,25 @@ static inline struct timer *co_timer(const struct co *co)
     return &stack_arena.timers[co->index].timer;
 }
 
+/* Some address on the stack. Not __builtin_frame_address(), for which a function must set up a
+ * frame even where it calls nothing. */
+static inline uintptr_t stack_pointer(void)
+{
+    uintptr_t sp;
+
+#if defined(__x86_64__)
+    __asm__("mov %%rsp, %0" : "=r"(sp));
+#else
+    __asm__("mov %0, sp" : "=r"(sp));
+#endif
+    return sp;
+}
+
 /* The coroutine whose stack this is; NULL on a thread's own stack. Never derived from a
  * thread-local variable: compilers keep their addresses across a switch. */
 static inline struct co *co_self(void)
 {
-    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t sp = stack_pointer();
 
     if (unlikely(sp - stack_arena.base >= stack_arena.size))
         return NULL;
