@@ -132,6 +132,9 @@ static NOINLINE void lock_slow(struct mutex *m, struct co *co, enum wait_reason 
     struct mutex_waiter w = {.co = co};
     bool again = false;
 
+    /* Not recursive. Here, since one assertion is all that the fast path has room for: for two it
+     * would set up a frame. */
+    ASSERT(owner_of(atomic_load_explicit(&m->owner, memory_order_relaxed)) != co);
     while (!spin_for(m, co)) {
         note_time(&w, again);
         spin_lock(&m->lock);
@@ -158,11 +161,9 @@ static inline void lock(struct weir_mutex *wm, struct co *co, enum wait_reason r
     struct mutex *m = mutex_of(wm);
     uintptr_t word = 0;
 
-    if (likely(atomic_compare_exchange_strong_explicit(&m->owner, &word, (uintptr_t)co,
-                                                       memory_order_acquire, memory_order_relaxed)))
-        return;
-    ASSERT(owner_of(word) != co); /* not recursive */
-    lock_slow(m, co, reason, object);
+    if (unlikely(!atomic_compare_exchange_strong_explicit(
+            &m->owner, &word, (uintptr_t)co, memory_order_acquire, memory_order_relaxed)))
+        lock_slow(m, co, reason, object);
 }
 
 void mutex_lock(struct weir_mutex *m, struct co *co, enum wait_reason reason, const void *object)

@@ -430,6 +430,36 @@ static void only_coroutines_take_a_mutex(void)
     check_crashes(try_to_write_out_of_place);
 }
 
+static void leave_in_a_while(void *arg)
+{
+    weir_sleep(10 * WEIR_S);
+    _exit(0);
+}
+
+/* While another coroutine sleeps, so that no deadlock is found first. */
+static int lock_twice(void *arg)
+{
+    struct weir_mutex m = {0};
+
+    WEIR_SCOPE (s) {
+        weir_scope_go(s, "sleeper", leave_in_a_while, NULL);
+        weir_mutex_lock(&m);
+        weir_mutex_lock(&m);
+    }
+    return 0;
+}
+
+static void try_to_lock_twice(void)
+{
+    run_on(1, lock_twice, NULL);
+}
+
+/* It would wait for itself, and only a dump would say so. */
+static void mutex_is_not_recursive(void)
+{
+    check_crashes(try_to_lock_twice);
+}
+
 static int lock_when_cancelled(void *arg)
 {
     struct weir_mutex m = {0};
@@ -487,6 +517,7 @@ static const struct test tests[] = {
     TEST(starving_waiter_is_handed_the_mutex),
     TEST_REAL(loop_without_parks_starves_nobody, "two processors"),
     TEST_REAL(only_coroutines_take_a_mutex, "forks"),
+    TEST_REAL(mutex_is_not_recursive, "forks"),
     TEST(mutex_is_shielded),
     TEST(wait_group_wakes_all_at_zero),
 };
