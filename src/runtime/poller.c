@@ -46,9 +46,10 @@ static struct {
     uint32_t chunk_count;
 
     /* Watches that have fired and found no room for a coroutine. */
-    atomic_uint starved_count;
     struct poll_fd *starved_first, *starved_last;
 } table;
+
+atomic_uint poller_starved_count;
 
 /* ---- memory ---- */
 
@@ -214,18 +215,13 @@ static void start_watch(struct m *m, struct poll_fd *pf, enum poll_watch_cause c
         else
             table.starved_first = pf;
         table.starved_last = pf;
-        atomic_fetch_add(&table.starved_count, 1);
+        atomic_fetch_add(&poller_starved_count, 1);
         spin_unlock(&table.lock);
     } else if (last) {
         ready_last(m, co);
     } else {
         sched_ready_next(m, co);
     }
-}
-
-bool poller_has_starved(void)
-{
-    return atomic_load_explicit(&table.starved_count, memory_order_acquire) != 0;
 }
 
 void poller_retry_starved(struct m *m)
@@ -238,7 +234,7 @@ void poller_retry_starved(struct m *m)
         table.starved_first = pf->next;
         if (pf->next == NULL)
             table.starved_last = NULL;
-        atomic_fetch_sub(&table.starved_count, 1);
+        atomic_fetch_sub(&poller_starved_count, 1);
     }
     spin_unlock(&table.lock);
     if (pf != NULL)

@@ -378,6 +378,13 @@ struct co *sched_pick(struct m *m)
     return likely(co != NULL) ? co : &m->g0;
 }
 
+/* Out of line, so that the other way needs no frame. */
+static NOINLINE struct co *run_and_pick(struct m *m, struct co *co)
+{
+    park_run(co);
+    return sched_pick(m);
+}
+
 struct co *sched_pick_after(struct m *m, struct co *co)
 {
     struct p *p = m->p;
@@ -388,8 +395,7 @@ struct co *sched_pick_after(struct m *m, struct co *co)
         atomic_store_explicit(&p->tick, sched_tick(p) + 1, memory_order_relaxed);
         return co;
     }
-    park_run(co);
-    return sched_pick(m);
+    return run_and_pick(m, co);
 }
 
 /* Every so many picks: others must not starve behind a busy local queue. */

@@ -426,12 +426,16 @@ void scope_child_result(struct co *co, int result);
 void scope_doom(struct co *co);
 
 /* poller.c */
+extern HIDDEN atomic_uint poller_starved_count; /* watches that found no room for a coroutine */
+static inline bool poller_has_starved(void)
+{
+    return atomic_load_explicit(&poller_starved_count, memory_order_acquire) != 0;
+}
 void poller_event(struct m *m, struct poll_fd *pf, uint32_t events);
 void poller_timeout(struct m *m, struct timer *t, uint64_t ticket);
 void poller_recycle(struct p *p);
 void poller_cancel_watches(void);
 void poller_retry_starved(struct m *m);
-bool poller_has_starved(void);
 bool poller_has_watches(void);
 void poller_done(void);
 

@@ -49,7 +49,7 @@ static void reset(struct co *co)
     __asm__ volatile("" : : : "memory");
     if (unlikely(co->seq == 0)) { /* new, or zeroed by trimming */
         co->index = (uint32_t)(((uintptr_t)co - stack_arena.base) >> stack_arena.shift);
-        co->seq = stack_seq_base();
+        co->seq = stack_first_seq();
     }
     co->deadline_ns = NS_NEVER;
     co->inherited_ns = NS_NEVER;
@@ -60,69 +60,113 @@ static void reset(struct co *co)
     atomic_store_explicit(&co->cancelled, false, memory_order_relaxed);
 }
 
-static void set_id(struct co *co, uint64_t id)
+static NOINLINE struct co *born_doomed(struct co *co)
 {
-    atomic_store_explicit(&co->id, id, memory_order_relaxed);
+    scope_doom(co);
+    return co;
 }
 
-/* Processors take numbers by the batch: the counter that all share is rarely touched. */
-static uint64_t next_id(struct p *p)
+static inline struct co *begin(struct co *co, uint64_t id, const char *name, union co_fn fn,
+                               void *arg, int cause)
 {
-    enum { BATCH = 64 };
-
-    if (unlikely(p->next_id == p->end_id)) {
-        p->next_id = atomic_fetch_add_explicit(&rt.next_ids, BATCH, memory_order_relaxed);
-        p->end_id = p->next_id + BATCH;
-    }
-    return ++p->next_id; /* 0 names none */
-}
-
-struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause)
-{
-    struct p *p = m != NULL ? m->p : NULL;
-    struct co *co = stack_get(p != NULL ? &p->stacks : NULL);
-
-    if (unlikely(co == NULL))
-        return NULL;
     reset(co);
     co->fn = fn;
     co->arg = arg;
     co->name = name != NULL ? name : "";
     co->born_at = NULL;
     co->cause = (int16_t)cause;
-    if (p != NULL) {
-        set_id(co, next_id(p));
-        stat_add(&p->started, 1);
-    } else {
-        set_id(co, (1 + atomic_fetch_add(&rt.foreign_started, 1)) | UINT64_C(1) << 63);
-    }
+    atomic_store_explicit(&co->id, id, memory_order_relaxed);
     sanitize_born(co);
     prepare_stack(co);
     atomic_store_explicit(&co->live, true, memory_order_release);
-    if (unlikely(atomic_load(&rt.ending)))
-        scope_doom(co);
-    return co;
+    return unlikely(atomic_load(&rt.ending)) ? born_doomed(co) : co;
+}
+
+/* Processors take numbers by the batch: the counter that all share is rarely touched. */
+static inline bool out_of_ids(const struct p *p)
+{
+    return p->next_id == p->end_id;
+}
+
+static void take_ids(struct p *p)
+{
+    enum { BATCH = 64 };
+
+    p->next_id = atomic_fetch_add_explicit(&rt.next_ids, BATCH, memory_order_relaxed);
+    p->end_id = p->next_id + BATCH;
+}
+
+/* Both count the start as well. */
+static inline uint64_t next_id(struct p *p)
+{
+    stat_add(&p->started, 1);
+    return ++p->next_id; /* 0 names none */
+}
+
+static uint64_t foreign_id(void)
+{
+    return (1 + atomic_fetch_add(&rt.foreign_started, 1)) | UINT64_C(1) << 63;
+}
+
+/* By a foreign thread, or when the processor is out of slots or of numbers. */
+static NOINLINE struct co *spawn_slow(struct p *p, const char *name, union co_fn fn, void *arg,
+                                      int cause)
+{
+    struct co *co = stack_get(p != NULL ? &p->stacks : NULL);
+
+    if (co == NULL)
+        return NULL;
+    if (p != NULL && out_of_ids(p))
+        take_ids(p);
+    return begin(co, p != NULL ? next_id(p) : foreign_id(), name, fn, arg, cause);
+}
+
+/* Calls nothing unless it ends with that, and so saves no register. */
+struct co *spawn(struct m *m, const char *name, union co_fn fn, void *arg, int cause)
+{
+    struct p *p = m != NULL ? m->p : NULL;
+
+    if (unlikely(p == NULL) || unlikely(p->stacks.count == 0) || unlikely(out_of_ids(p)))
+        return spawn_slow(p, name, fn, arg, cause);
+    return begin(stack_get_cached(&p->stacks), next_id(p), name, fn, arg, cause);
 }
 
 struct co *spawn_ended(struct co *co)
 {
-    ASSERT(co->scopes == NULL && co->deadline == NULL); /* blocks are left before fn returns */
-    ASSERT(co->unwind.defers == NULL && co->unwind.tries == NULL);
+    /* Blocks are left before fn returns. */
+    ASSERT(co->scopes == NULL && co->deadline == NULL && co->unwind.defers == NULL &&
+           co->unwind.tries == NULL);
     atomic_store_explicit(&co->live, false, memory_order_release);
     return co->parent != NULL ? scope_child_ended(co) : NULL;
 }
 
+/* The last thing, and released: while one takes the place of another, some live; and who counts
+ * this end counts the start of what it has started. */
+static inline void count_end(struct p *p)
+{
+    atomic_store_explicit(&p->ended, atomic_load_explicit(&p->ended, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
+static NOINLINE void free_slow(struct m *m, struct co *co)
+{
+    stack_put(&m->p->stacks, co);
+    if (poller_has_starved())
+        poller_retry_starved(m);
+    count_end(m->p);
+}
+
 void spawn_free(struct m *m, struct co *co)
 {
+    struct p *p = m->p;
+
     sanitize_dead(co);
-    stack_put(&m->p->stacks, co);
-    if (unlikely(poller_has_starved()))
-        poller_retry_starved(m);
-    /* Last, and released: while one takes the place of another, some live; and who counts this end
-     * counts the start of what it has started. */
-    atomic_store_explicit(&m->p->ended,
-                          atomic_load_explicit(&m->p->ended, memory_order_relaxed) + 1,
-                          memory_order_release);
+    if (unlikely(p->stacks.count >= p->stacks.max) || unlikely(poller_has_starved())) {
+        free_slow(m, co);
+        return;
+    }
+    stack_put_cached(&p->stacks, co);
+    count_end(p);
 }
 
 void spawn_discard(struct m *m, struct co *co)

@@ -45,9 +45,10 @@ static struct {
     uint32_t guarded; /* slots below this have a guard by advice */
     uint32_t guards;  /* made with mprotect */
     bool no_guard_advice;
-    bool no_batches;      /* of advice */
-    atomic_uint seq_base; /* moves on with every trim */
+    bool no_batches; /* of advice */
 } pool;
+
+atomic_uint stack_seq_base;
 
 /* The guard is large enough to become, less a page, a stack for deferred calls (stack_open_spare).
  */
@@ -335,7 +336,7 @@ bool stack_trim(uint32_t max)
     spin_unlock(&pool.lock);
     if (n == 0)
         return false;
-    atomic_fetch_add_explicit(&pool.seq_base, 1u << 20, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stack_seq_base, 1u << 20, memory_order_relaxed);
     release_runs(taken, n);
     spin_lock(&pool.lock);
     atomic_store_explicit(&pool.cold, cold + n, memory_order_relaxed);
@@ -358,9 +359,4 @@ uint32_t stack_free_count(void)
 uint32_t stack_used_count(void)
 {
     return atomic_load_explicit(&pool.used, memory_order_acquire);
-}
-
-uint32_t stack_seq_base(void)
-{
-    return atomic_load_explicit(&pool.seq_base, memory_order_relaxed) + 1;
 }

@@ -51,17 +51,28 @@ uint32_t stack_cache_limit(void);
 struct co *stack_get_slow(struct stack_cache *cache);
 void stack_put_slow(struct stack_cache *cache, struct co *co);
 
+/* The same where the cache is known not to be empty, or not to be full. */
+static inline struct co *stack_get_cached(struct stack_cache *cache)
+{
+    return cache->slots[--cache->count];
+}
+
+static inline void stack_put_cached(struct stack_cache *cache, struct co *co)
+{
+    cache->slots[cache->count++] = co;
+}
+
 static inline struct co *stack_get(struct stack_cache *cache)
 {
-    if (likely(cache != NULL && cache->count > 0))
-        return cache->slots[--cache->count];
+    if (cache != NULL && cache->count > 0)
+        return stack_get_cached(cache);
     return stack_get_slow(cache);
 }
 
 static inline void stack_put(struct stack_cache *cache, struct co *co)
 {
-    if (likely(cache->count < cache->max))
-        cache->slots[cache->count++] = co;
+    if (cache->count < cache->max)
+        stack_put_cached(cache, co);
     else
         stack_put_slow(cache, co);
 }
@@ -82,9 +93,13 @@ uint32_t stack_free_count(void);
 /* Slots ever used; all live coroutines have an index below it. */
 uint32_t stack_used_count(void);
 
-/* Where a control block that was zeroed by trimming begins to count its waits: not where tickets of
- * its former life could still be on their way. */
-uint32_t stack_seq_base(void);
+/* Where a control block that is new, or was zeroed by trimming, begins to count its waits: not
+ * where tickets of its former life could still be on their way. */
+extern HIDDEN atomic_uint stack_seq_base; /* moves on with every trim */
+static inline uint32_t stack_first_seq(void)
+{
+    return atomic_load_explicit(&stack_seq_base, memory_order_relaxed) + 1;
+}
 
 static inline struct co *stack_co(uint32_t index)
 {
