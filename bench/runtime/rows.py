@@ -21,14 +21,14 @@ class Test:
 
 TESTS = [
     Test("switch", 4000000, 400000, c_share=10),
-    Test("spawn", 1000000, 100000, c_share=20, turns=3),
-    Test("pingpong", 1000000, 100000, c_share=20, turns=3),
+    Test("spawn", 1000000, 100000, c_share=20, turns=5),
+    Test("pingpong", 1000000, 100000, c_share=20, turns=5),
     Test("chan11", 4000000, 400000, c_share=10),
     Test("chan88", 4000000, 400000, c_share=10),
     Test("select", 1000000, 100000),
     Test("mutex", 40000000, 800000, turns=3),
     Test("rwmutex", 40000000, 400000, turns=3),
-    Test("skynet", 1000000, 10000, turns=3),
+    Test("skynet", 1000000, 10000, turns=5),
     Test("fib", 32, 22),
     Test("timers", 1000000, 20000),
     Test("sleepers", 1000000, 20000),
