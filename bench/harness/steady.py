@@ -3,7 +3,6 @@ takes a third of it, for some tenths of a second at a time, and no counter in th
 the time that the host gave to others altogether there is one. The neighbour may be the guest's own
 other core: so cores that are to work together are asked together."""
 
-import contextlib
 import multiprocessing
 import os
 import time
@@ -33,15 +32,12 @@ def _loop_ns():
 def _serve_loops(core, requests):
     os.sched_setaffinity(0, {core})
     while True:
-        if requests.recv() == "busy":
-            while not requests.poll():
-                _loop_ns()
-        else:
-            requests.send(_loop_ns())
+        requests.recv()
+        requests.send(_loop_ns())
 
 
 class _Prober:
-    """A process on a core that runs the loop when it is told to, or until it is told otherwise."""
+    """A process on a core that runs the loop when it is told to."""
 
     def __init__(self, core):
         self.pipe, there = multiprocessing.Pipe()
@@ -62,16 +58,6 @@ class Cores:
         for pipe in pipes:
             pipe.send("once")
         return [pipe.recv() for pipe in pipes]
-
-    @contextlib.contextmanager
-    def busy(self, cores):
-        """Keeps these cores busy meanwhile."""
-        for core in cores:
-            self.probers[core].pipe.send("busy")
-        try:
-            yield
-        finally:
-            self._loops(cores)
 
     def slowness(self, cores):
         """1 is full speed, 2 is half of it; of the slowest of them."""

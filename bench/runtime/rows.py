@@ -21,8 +21,8 @@ class Test:
 
 TESTS = [
     Test("switch", 4000000, 400000, c_share=10),
-    Test("spawn", 1000000, 100000, c_share=20, turns=5),
-    Test("pingpong", 1000000, 100000, c_share=20, turns=5),
+    Test("spawn", 1000000, 100000, c_share=20, turns=3),
+    Test("pingpong", 1000000, 100000, c_share=20, turns=3),
     Test("chan11", 4000000, 400000, c_share=10),
     Test("chan88", 4000000, 400000, c_share=10),
     Test("select", 1000000, 100000),
