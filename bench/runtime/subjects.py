@@ -52,8 +52,9 @@ class Subject:
 
     @contextlib.contextmanager
     def beside(self, lab, test):
-        """Meanwhile the same runs on the other core with one worker, over and over."""
-        again = ["sh", "-c", 'while "$@"; do :; done', "sh"]
+        """Meanwhile the same runs on the other core with one worker, over and over, but not longer
+        than this process, whatever ends it."""
+        again = ["sh", "-c", 'while kill -0 "$PPID" && "$@"; do :; done', "sh"]
         with subprocess.Popen(
                 again + self.argv(lab, test, 1), stdout=subprocess.DEVNULL, start_new_session=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, {lab.load_core})) as copy:
