@@ -15,12 +15,11 @@
 static int64_t wait_until(struct exchange *x)
 {
     const struct config_timeouts *t = &x->route->config->timeouts;
-    enum pump_state state = pump_state(&x->pump);
     int64_t sent_ns = x->sent_ns;
 
-    if (state == PUMP_RUNNING)
+    if (pump_runs(&x->pump))
         return MIN(ns_add(here_now_ns(), t->first_byte_ns), x->limit_ns);
-    if (state != PUMP_NONE) {
+    if (pump_state(&x->pump) != PUMP_NONE) {
         sent_ns = atomic_load_explicit(&x->pump.progress_ns, memory_order_relaxed);
         x->deadline_ns = MIN(ns_add(sent_ns, t->total_ns), x->limit_ns);
     }

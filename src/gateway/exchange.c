@@ -177,7 +177,7 @@ void exchange_drop_upstream(struct exchange *x, bool keep)
 {
     struct upstream_conn *uc;
 
-    if (pump_state(&x->pump) == PUMP_RUNNING) {
+    if (pump_runs(&x->pump)) {
         weir_scope_cancel(x->scope);
         return;
     }

@@ -32,8 +32,8 @@ void exchange_run(struct exchange *x)
         WEIR_SCOPE (scope) {
             x->scope = scope;
             run_chain(x);
-            if (pump_state(&x->pump) == PUMP_RUNNING)
-                weir_scope_cancel(scope); /* the answer came before the end of the request */
+            if (pump_runs(&x->pump))
+                weir_scope_cancel(scope); /* the answer came before the pump has ended */
         }
         x->scope = NULL;
     }

@@ -84,6 +84,8 @@ static int send_piece(struct exchange *x, struct str piece)
 {
     int rc = 0;
 
+    if (x->request_body.done)
+        atomic_store_explicit(&x->pump.state, PUMP_LAST, memory_order_release);
     atomic_store_explicit(&x->pump.sending, true, memory_order_seq_cst);
     WEIR_DEADLINE (ns_add(runtime_now_coarse(), x->route->config->timeouts.read_ns)) {
         rc = h1_writer_send(&x->pump.writer, STR(""), piece, x->request_body.done,
@@ -136,8 +138,8 @@ static void pump_main(void *arg)
 
 bool pump_met_reset(struct pump *p)
 {
-    for (int i = 0; i < TURNS_MAX && pump_state(p) == PUMP_RUNNING &&
-                    atomic_load_explicit(&p->sending, memory_order_acquire);
+    for (int i = 0;
+         i < TURNS_MAX && pump_runs(p) && atomic_load_explicit(&p->sending, memory_order_acquire);
          i++)
         (void)weir_yield();
     return pump_state(p) == PUMP_FAILED && p->error == -ECONNRESET;

@@ -12,12 +12,13 @@
 enum pump_state {
     PUMP_NONE,    /* the body went with the head, or there is none */
     PUMP_RUNNING, /* the pump owns the client's reader and the upstream writer */
+    PUMP_LAST,    /* the client's body has ended; its last piece is on its way, out of the reader */
     PUMP_SENT,    /* the whole body is with the endpoint */
     PUMP_FAILED,  /* it is not; cause says why */
 };
 
 struct pump {
-    atomic_int state; /* written by the pump; what follows is valid once it is not RUNNING */
+    atomic_int state; /* written by the pump; what follows is valid once that has ended */
     enum cause cause; /* a client's one has also cancelled the exchange's scope */
     const char *detail;
     int error;                        /* of sending, when that failed */
@@ -38,6 +39,13 @@ bool pump_met_reset(struct pump *p) WEIR_PARKS;
 static inline enum pump_state pump_state(const struct pump *p)
 {
     return (enum pump_state)atomic_load_explicit(&p->state, memory_order_acquire);
+}
+
+static inline bool pump_runs(const struct pump *p)
+{
+    enum pump_state state = pump_state(p);
+
+    return state == PUMP_RUNNING || state == PUMP_LAST;
 }
 
 #endif

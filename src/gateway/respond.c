@@ -9,7 +9,8 @@
 #include "gateway/response_cache.h"
 #include "runtime/here.h"
 
-/* True when the request's end has been reached; what is buffered of a small rest is thrown away. */
+/* True when the request's end has been reached; what is buffered of a small rest is thrown away.
+ * Whether the endpoint has its last piece, too, does not matter to the client. */
 static bool request_ended(struct exchange *x)
 {
     struct str piece;

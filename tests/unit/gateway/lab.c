@@ -20,8 +20,8 @@ static void drop_line(void *arg, enum log_level level, struct str line)
 {
 }
 
-/* Bytes of the request's head and of a body by length; 0: the end. */
-static size_t read_request(struct stream *s, char *out)
+/* Bytes of the request's head and, if it is waited for, of a body by length; 0: the end. */
+static size_t read_request(struct stream *s, char *out, bool head_only)
 {
     size_t len = 0, need = 0;
     ssize_t n;
@@ -39,7 +39,7 @@ static size_t read_request(struct stream *s, char *out)
             continue;
         field = strcasestr(out, "\r\nContent-Length: ");
         need = (size_t)(end - out) + 4;
-        if (field != NULL && field < end)
+        if (field != NULL && field < end && !head_only)
             need += strtoul(field + 18, NULL, 10);
     }
     return len;
@@ -56,7 +56,7 @@ static void origin_conn_main(void *arg)
     char *text = malloc(LAB_TEXT);
 
     free(arg);
-    while (read_request(c.stream, text) != 0) {
+    while (read_request(c.stream, text, c.lab->early) != 0) {
         memcpy(c.lab->seen, text, LAB_TEXT);
         c.lab->requests++;
         if (c.lab->hold)
@@ -189,14 +189,11 @@ void lab_fail(struct lab *lab, int line, const char *what, const char *text, con
                  text, in);
 }
 
-void lab_talk_for(struct lab *lab, const char *bytes, int64_t ns)
+void lab_collect(struct lab *lab, struct stream *s, int64_t ns)
 {
-    struct stream *s;
     size_t len = 0;
     ssize_t n = 0;
 
-    ASSERT(stream_dial(&lab->gateway_addr, &s) == 0);
-    (void)stream_write(s, bytes, strlen(bytes));
     WEIR_DEADLINE (weir_now() + ns) {
         while (len < LAB_TEXT - 1 && (n = stream_read(s, lab->reply + len, LAB_TEXT - 1 - len)) > 0)
             len += (size_t)n;
@@ -205,6 +202,15 @@ void lab_talk_for(struct lab *lab, const char *bytes, int64_t ns)
     lab->cut = n == -ECONNRESET;
     lab->closed = n == 0;
     stream_close(s);
+}
+
+void lab_talk_for(struct lab *lab, const char *bytes, int64_t ns)
+{
+    struct stream *s;
+
+    ASSERT(stream_dial(&lab->gateway_addr, &s) == 0);
+    (void)stream_write(s, bytes, strlen(bytes));
+    lab_collect(lab, s, ns);
 }
 
 void lab_talk(struct lab *lab, const char *bytes)

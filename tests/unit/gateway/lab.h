@@ -26,6 +26,7 @@ struct lab {
     bool close_after;
     bool reset_after;
     int64_t delay_ns;     /* before it answers */
+    bool early;           /* does not wait for the body */
     bool hold;            /* does not answer at all, keeps the connection */
     char seen[LAB_TEXT];  /* the bytes of its last request, as they came */
     unsigned requests;    /* how many it saw */
@@ -54,6 +55,8 @@ int lab_apply(struct lab *lab, const char *routes, const char *more);
 /* Sends bytes on a new connection and collects what comes, for so long. */
 void lab_talk(struct lab *lab, const char *bytes);
 void lab_talk_for(struct lab *lab, const char *bytes, int64_t ns);
+/* Collects what comes on it, for so long, and closes it. */
+void lab_collect(struct lab *lab, struct stream *s, int64_t ns);
 
 /* Whether a request line, field or anything else stands in what was seen. */
 bool lab_origin_saw(struct lab *lab, const char *text);

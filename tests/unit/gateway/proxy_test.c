@@ -236,6 +236,35 @@ static void responses_without_a_body_keep_the_connection(void **state)
     lab_run(bodiless, NULL, NULL);
 }
 
+/* The endpoint answers while the last piece of the body waits for room on the way to it. */
+static void answer_over_the_last_piece(struct lab *lab)
+{
+    const struct sim_link narrow = {.latency_ns = 50 * NS_PER_US, .window_bytes = 2 * KIB};
+    static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000\r\n\r\n";
+    char rest[8000 + sizeof(GET("/next"))] = GET("/next");
+    struct stream *s;
+
+    memmove(rest + 8000, rest, sizeof(GET("/next")));
+    memset(rest, '2', 8000);
+    sim_set_link(lab->world, &lab->origin_addr, &narrow);
+    lab->early = true;
+    lab->delay_ns = 10 * NS_PER_MS;
+    ASSERT(stream_dial(&lab->gateway_addr, &s) == 0);
+    expect(lab, stream_write(s, head, sizeof(head) - 1) == 0);
+    weir_sleep(NS_PER_MS);
+    expect(lab, stream_write(s, rest, sizeof(rest) - 1) == 0);
+    lab_collect(lab, s, 5 * NS_PER_SEC);
+    expect_client_got(lab, "\r\n\r\nokHTTP/1.1 200 OK\r\n");
+    expect_client_not_got(lab, "Connection: close");
+    expect_origin_saw(lab, "GET /next HTTP/1.1\r\n");
+    expect(lab, lab->connections == 2); /* the first one did not get all that was announced */
+}
+
+static void a_client_that_sent_its_whole_body_keeps_its_connection(void **state)
+{
+    lab_run(answer_over_the_last_piece, NULL, NULL);
+}
+
 static void cuts(struct lab *lab)
 {
     lab->close_after = true;
@@ -409,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_rewritten_path_is_checked_again),
         cmocka_unit_test(old_clients_get_what_they_know),
         cmocka_unit_test(responses_without_a_body_keep_the_connection),
+        cmocka_unit_test(a_client_that_sent_its_whole_body_keeps_its_connection),
         cmocka_unit_test(a_broken_response_is_never_taken_for_a_whole_one),
         cmocka_unit_test(bytes_behind_a_response_poison_nobody),
         cmocka_unit_test(a_flood_of_interim_responses_ends),
