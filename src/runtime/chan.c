@@ -1,25 +1,38 @@
 /* Channels: making, sending, receiving, closing. What happens under the lock is in chan.h. */
 #include "runtime/chan.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "runtime/explore.h"
 
 enum { PAUSES_MIN = 32, PAUSES_MAX = 256 }; /* 1 us to 6 us, where a pause takes 25 ns */
 
+/* How far it is from there to the next cache line. */
+static size_t bytes_to_line(uintptr_t address)
+{
+    return -address % CACHE_LINE;
+}
+
 struct weir_chan *weir_chan_new(size_t elem_bytes, size_t cap)
 {
-    size_t bytes;
-    void *c = NULL;
+    size_t bytes, skipped_bytes;
+    struct weir_chan *c;
+    char *block;
 
     if (cap > UINT32_MAX || __builtin_mul_overflow(elem_bytes, cap, &bytes) ||
-        __builtin_add_overflow(bytes, sizeof(struct weir_chan), &bytes) || bytes > SIZE_MAX / 2)
+        __builtin_add_overflow(bytes, sizeof(*c), &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
-    if (posix_memalign(&c, CACHE_LINE, bytes) != 0)
+    /* Not posix_memalign(): that goes past the allocator's thread caches, and splits a block and
+     * joins it again each time. */
+    block = malloc(bytes + CACHE_LINE - alignof(max_align_t));
+    if (block == NULL)
         return NULL;
-    memset(c, 0, sizeof(struct weir_chan));
-    ((struct weir_chan *)c)->elem_bytes = elem_bytes;
-    ((struct weir_chan *)c)->cap = (uint32_t)cap;
+    skipped_bytes = bytes_to_line((uintptr_t)block);
+    c = (void *)(block + skipped_bytes);
+    *c = (struct weir_chan){
+        .skipped_bytes = (uint8_t)skipped_bytes, .elem_bytes = elem_bytes, .cap = (uint32_t)cap};
     return c;
 }
 
@@ -29,7 +42,7 @@ void weir_chan_free(struct weir_chan *c)
         return;
     ASSERT(waitq_empty(&c->senders) && waitq_empty(&c->receivers));
     park_lock_ends();
-    free(c);
+    free((char *)c - c->skipped_bytes);
 }
 
 /* Somebody on another core is at it, and as a rule will be again in some twenty nanoseconds: each

@@ -25,7 +25,8 @@ struct chan_waiter {
 struct weir_chan {
     struct spinlock lock; /* all that is not constant; atomic is what is looked at without it */
     atomic_bool closed;
-    size_t elem_bytes; /* constant, as is cap */
+    uint8_t skipped_bytes; /* of its block; constant, as are elem_bytes and cap */
+    size_t elem_bytes;
     uint32_t cap;
     uint32_t head; /* index of the oldest buffered element */
     atomic_uint len;
