@@ -46,8 +46,7 @@ void stack_arena_close(void);
 /* What a cache begins with. */
 uint32_t stack_cache_limit(void);
 
-/* A free slot, its memory as the last user left it or zero. NULL at the limit, or when memory is
- * out. cache may be NULL. */
+/* What is rare in stack_get() and stack_put(). */
 struct co *stack_get_slow(struct stack_cache *cache);
 void stack_put_slow(struct stack_cache *cache, struct co *co);
 
@@ -62,6 +61,8 @@ static inline void stack_put_cached(struct stack_cache *cache, struct co *co)
     cache->slots[cache->count++] = co;
 }
 
+/* A free slot, its memory as the last user left it or zero. NULL at the limit, or when memory is
+ * out. cache may be NULL. */
 static inline struct co *stack_get(struct stack_cache *cache)
 {
     if (cache != NULL && cache->count > 0)
