@@ -213,7 +213,7 @@ static int setup(const struct weir_options *o)
     rt.workers_fixed = o->workers != 0;
     rt.workers_wanted = o->workers != 0 ? MIN(o->workers, (unsigned)WORKERS_MAX) : cpus_count(0);
     rt.workers = rt.simulated ? 1 : rt.workers_wanted;
-    rt.can_be_alone = !rt.simulated && mandate_fence_exists();
+    rt.can_be_alone = !rt.simulated && mandate_fence_open();
     rt.hog_ns = o->hog_ns == 0 ? hog_default_ns : o->hog_ns;
     if (sanitize_slow())
         rt.hog_ns = -1;

@@ -30,31 +30,23 @@ static long membarrier(int command)
     return syscall(SYS_membarrier, command, 0, 0);
 }
 
-bool mandate_fence_exists(void)
+bool mandate_fence_open(void)
 {
 #if defined(WEIR_TSAN)
     return false; /* the sanitizer would see races where this fence orders */
 #else
     long known = membarrier(MEMBARRIER_CMD_QUERY);
 
-    return known > 0 && (known & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0;
+    return known > 0 && (known & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
+           membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 #endif
-}
-
-void mandate_fence_register(void)
-{
-    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 void mandate_heavy_fence(void)
 {
     long r = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 
-    if (r != 0) {
-        mandate_fence_register();
-        r = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-    }
-    ASSERT(r == 0); /* mandate_fence_exists() said so */
+    ASSERT(r == 0); /* mandate_fence_open() tried */
 }
 
 /* ---- who is alone ---- */

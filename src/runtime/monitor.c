@@ -300,8 +300,6 @@ static bool sleep_for(int64_t ns)
 
 static void *watch_over(void *arg)
 {
-    if (rt.can_be_alone)
-        mandate_fence_register();
     do {
         int64_t now_ns = world_now_ns(rt.world);
 

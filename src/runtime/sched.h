@@ -473,8 +473,9 @@ void mandate_resize(unsigned count);
 /* The caller's thread is that of the first home until the runtime stops. */
 void mandate_run_first(void);
 void mandate_stop(void); /* joins all other threads of processors */
-bool mandate_fence_exists(void);
-void mandate_fence_register(void);
+/* Before there are threads: later the kernel takes some 15 ms for it. False: no heavy fence here.
+ */
+bool mandate_fence_open(void);
 unsigned mandate_threads(void);
 
 /* monitor.c */

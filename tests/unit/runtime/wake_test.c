@@ -1,7 +1,9 @@
 /* Work is not left alone: what becomes runnable is run soon, by whoever has time for it. */
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <weir/scope.h>
@@ -10,6 +12,23 @@
 #include "check.h"
 #include "runtime/poller.h"
 #include "runtime/runtime.h"
+#include "runtime/sched.h"
+
+/* ---- a looker does not wait for the kernel ---- */
+
+static int make_heavy_fence(void *arg)
+{
+    if (rt.can_be_alone)
+        CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
+    return 0;
+}
+
+/* Registered while there is one thread: later that takes 15 ms, for which the first who runs out of
+ * work would have to wait. The first test here, since a process is registered once. */
+static void the_heavy_fence_is_ready_from_the_start(void)
+{
+    run_on(2, make_heavy_fence, NULL);
+}
 
 /* ---- surplus is shared ---- */
 
@@ -206,6 +225,7 @@ static void every_foreign_start_wakes_a_sleeper(void)
 }
 
 static const struct test tests[] = {
+    TEST_REAL(the_heavy_fence_is_ready_from_the_start, "real threads"),
     TEST_REAL(timers_that_expire_together_are_shared, "two processors at a time"),
     TEST_REAL(work_is_shared_after_all_were_busy, "two processors at a time"),
     TEST_REAL(sockets_are_polled_while_the_global_queue_is_never_empty, "real sockets"),
