@@ -13,6 +13,9 @@ static const int64_t spare_keep_ns = 5 * NS_PER_SEC;
  * 8,000 picks, since a heavy fence takes as long as a thousand exchanges. */
 enum { QUIET_LOOKS = 128 };
 
+/* Some microseconds for owners to see by themselves that they are not alone any more. */
+enum { SEE_PAUSES = 100 };
+
 /* Under the lock: spares without a turn, those whose thread waits first. */
 static struct {
     pthread_mutex_t lock; /* never held by a coroutine */
@@ -56,16 +59,31 @@ static bool anybody_looks(void)
     return atomic_load(&rt.idle_count) != 0 || atomic_load(&rt.spinning) != 0;
 }
 
+/* Under the lock. All owners but p. */
+static bool wait_until_seen(const struct p *p, unsigned count)
+{
+    unsigned i = 0;
+
+    for (int pauses = 0; pauses < SEE_PAUSES; pauses++) {
+        while (i < count && (rt.homes[i] == p || lone_is_seen(&rt.homes[i]->q.lone)))
+            i++;
+        if (i == count)
+            return true;
+        spin_pause();
+    }
+    return false;
+}
+
 /* The own queue may stay as it is. */
 static bool end_alone(const struct p *p)
 {
     unsigned count = atomic_load(&rt.home_count);
-    bool fence = false, over = true;
+    bool revoked = false, over = true;
 
     pthread_mutex_lock(&rt.alone_lock);
     for (unsigned i = 0; i < count; i++)
-        fence |= rt.homes[i] != p && lone_revoke(&rt.homes[i]->q.lone);
-    if (fence)
+        revoked |= rt.homes[i] != p && lone_revoke(&rt.homes[i]->q.lone);
+    if (revoked && !wait_until_seen(p, count))
         mandate_heavy_fence();
     for (unsigned i = 0; i < count; i++)
         over &= rt.homes[i] == p || lone_is_over(&rt.homes[i]->q.lone, &rt.alone);

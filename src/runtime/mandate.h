@@ -114,10 +114,14 @@ static inline bool mandate_unblock(struct mandate *m, unsigned self)
  * in Ladan-Mozes, Lee and Vyukov, "Location-based memory fences", 2011): the owner says "busy" and
  * reads "alone" with nothing but the compiler's order between them; the other side clears "alone",
  * makes every running thread pass a fence, and reads "busy". Then either it sees the owner busy, or
- * the owner sees that it is no longer alone, in this operation and all others. */
+ * the owner sees that it is no longer alone, in this operation and all others. An owner that goes
+ * from one operation to the next sees so by itself, and says that it has: within a microsecond,
+ * where the fence interrupts every core that runs one of our threads. So the looker waits for that
+ * first. */
 struct lone {
     atomic_bool alone;
     atomic_bool busy; /* the owner is within an operation that relies on it */
+    atomic_bool seen; /* the owner knows that it is not alone any more */
     bool counted;     /* as alone; under the lock of those who begin and end */
 };
 
@@ -130,13 +134,14 @@ void mandate_heavy_fence(void);
 /* Owner, around an operation. True: alone until lone_leave(). False: there may be lookers. */
 static inline bool lone_enter(struct lone *l)
 {
-    if (!atomic_load_explicit(&l->alone, memory_order_relaxed))
-        return false;
-    atomic_store_explicit(&l->busy, true, memory_order_relaxed);
-    MANDATE_LIGHT_FENCE();
-    if (__builtin_expect(atomic_load_explicit(&l->alone, memory_order_relaxed), 1))
-        return true;
-    atomic_store_explicit(&l->busy, false, memory_order_release);
+    if (atomic_load_explicit(&l->alone, memory_order_relaxed)) {
+        atomic_store_explicit(&l->busy, true, memory_order_relaxed);
+        MANDATE_LIGHT_FENCE();
+        if (__builtin_expect(atomic_load_explicit(&l->alone, memory_order_relaxed), 1))
+            return true;
+        atomic_store_explicit(&l->busy, false, memory_order_release);
+    }
+    atomic_store_explicit(&l->seen, true, memory_order_release);
     return false;
 }
 
@@ -151,13 +156,15 @@ static inline void lone_begin(struct lone *l, atomic_uint *count, bool (*anybody
     if (!l->counted)
         atomic_fetch_add(count, 1);
     l->counted = !anybody_looks();
+    atomic_store_explicit(&l->seen, false, memory_order_relaxed);
     atomic_store_explicit(&l->alone, l->counted, memory_order_relaxed);
     if (!l->counted)
         atomic_fetch_sub(count, 1);
 }
 
-/* The looker's side in three steps, under the lock: for each queue this, one fence for all if any
- * says that it needs one, and for each the next. */
+/* The looker's side, under the lock: it revokes for each queue; waits a little for the owners to
+ * see it, and if any does not, makes one fence for all; and asks each whether it is over. True: it
+ * was alone until now. */
 static inline bool lone_revoke(struct lone *l)
 {
     bool was = atomic_load_explicit(&l->alone, memory_order_relaxed);
@@ -165,6 +172,12 @@ static inline bool lone_revoke(struct lone *l)
     if (was)
         atomic_store_explicit(&l->alone, false, memory_order_relaxed);
     return was;
+}
+
+/* Its owner has seen that it was revoked, if it was. */
+static inline bool lone_is_seen(const struct lone *l)
+{
+    return !l->counted || atomic_load_explicit(&l->seen, memory_order_acquire);
 }
 
 /* False: the owner is in the middle of an operation; ask again later, it will find out when it has

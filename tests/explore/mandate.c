@@ -104,9 +104,10 @@ static atomic_uint alone_count, lookers;
 static int inside; /* the owner, relying on being alone */
 static int robbers;
 
+/* As left behind by an earlier time. */
 static void begin_lone(void)
 {
-    lone = (struct lone){0};
+    lone = (struct lone){.seen = true};
     alone_lock = (struct spinlock){0};
     atomic_init(&alone_count, 0);
     atomic_init(&lookers, 0);
@@ -161,7 +162,7 @@ static bool end_alone(void)
     if (atomic_load(&alone_count) == 0)
         return true;
     spin_lock(&alone_lock);
-    if (lone_revoke(&lone))
+    if (lone_revoke(&lone) && !lone_is_seen(&lone))
         MANDATE_HEAVY_FENCE();
     over = lone_is_over(&lone, &alone_count);
     spin_unlock(&alone_lock);
