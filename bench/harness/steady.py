@@ -3,12 +3,15 @@ takes a third of it, for some tenths of a second at a time, and no counter in th
 the time that the host gave to others altogether there is one. The neighbour may be the guest's own
 other core: so cores that are to work together are asked together."""
 
+import contextlib
 import multiprocessing
 import os
 import time
+from statistics import median
 
 LOOP = 40000  # some 1 ms of the interpreter
 SURVEY = 300  # loops to find out what full speed is
+PAIRS = 15  # loops alone and together to find out what cores take from each other
 SLACK = 1.10  # slower than that by more: disturbed
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -22,26 +25,30 @@ def _stolen_seconds(cores):
     return sum(of[f"cpu{core}"] for core in cores)
 
 
-def _loop_ns():
+def _loop_ns(times):
     begun = time.thread_time_ns()
-    for _ in range(LOOP):
+    for _ in range(times):
         pass
     return time.thread_time_ns() - begun
 
 
-def _serve_loops(core, requests):
+def _serve_loops(core, requests, asker):
+    """Until whoever asks is gone, however it went: its end of the pipe was copied by the fork."""
+    asker.close()
     os.sched_setaffinity(0, {core})
-    while True:
-        requests.recv()
-        requests.send(_loop_ns())
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            requests.send(_loop_ns(requests.recv()))
 
 
 class _Prober:
-    """A process on a core that runs the loop when it is told to."""
+    """A process on a core that runs the loop as often as it is told to."""
 
     def __init__(self, core):
         self.pipe, there = multiprocessing.Pipe()
-        multiprocessing.Process(target=_serve_loops, args=(core, there), daemon=True).start()
+        multiprocessing.Process(target=_serve_loops, args=(core, there, self.pipe),
+                                daemon=True).start()
+        there.close()
 
 
 class Cores:
@@ -56,7 +63,7 @@ class Cores:
         """On all of them at the same time."""
         pipes = [self.probers[core].pipe for core in cores]
         for pipe in pipes:
-            pipe.send("once")
+            pipe.send(LOOP)
         return [pipe.recv() for pipe in pipes]
 
     def slowness(self, cores):
@@ -64,6 +71,15 @@ class Cores:
         loops_ns = self._loops(cores)
         self.best_ns = min(self.best_ns, *loops_ns)
         return max(loops_ns) / self.best_ns
+
+    def together(self, cores):
+        """How many times the work of one of them they do when all work: as many as they are, or
+        fewer where they share something."""
+        alone, beside = [], []
+        for _ in range(PAIRS):
+            alone += self._loops([min(cores)])
+            beside.append(max(self._loops(cores)))
+        return len(cores) * median(alone) / median(beside)
 
     def wait_for_speed(self, cores, until):
         """Until the cores have their speed, or a time of time.monotonic(). The last slowness."""

@@ -140,14 +140,16 @@ def budget_table(rows):
     return "\n".join([table(cells), *lists])
 
 
-def make(results, titles, tests, frame):
-    """The report as a dictionary and as text. `frame` has date, commit, versions and so on."""
+def make(results, titles, tests, together, frame):
+    """The report as a dictionary and as text. `together` is what the cores did of one's work in each
+    round, `frame` has date, commit, versions and so on."""
     rounds = collect(results)
     summaries = summarise(rounds)
     budgets = check_budgets(rounds, summaries, tests)
     turns = [turn for found in results.values() for turns in found for turn in turns]
     disturbed = sum(turn["disturbed"] for turn in turns)
-    report = {**frame, "turns": len(turns), "disturbed_turns": disturbed, "subjects": summaries,
+    report = {**frame, "turns": len(turns), "disturbed_turns": disturbed,
+              "cores_together": summary(together) if together else None, "subjects": summaries,
               "budgets": budgets}
     lines = [
         f"weir runtime benchmark, {frame['heading']}",
@@ -156,6 +158,9 @@ def make(results, titles, tests, frame):
         f"turns on cores that had their full speed before and after: {len(turns) - disturbed} of "
         f"{len(turns)}",
     ]
+    if together:
+        lines.append("two cores at once did so many times the work of one: "
+                     f"{spread(report['cores_together'], '{:.2f}')}")
     text = "\n\n".join(["\n".join(lines), result_table(rounds, summaries, titles),
                         *([budget_table(budgets)] if budgets else [])]) + "\n"
     return report, text

@@ -1,10 +1,8 @@
 """The programs under test, and how a test of one of them is run."""
 
-import contextlib
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import time
@@ -44,29 +42,13 @@ class Subject:
         run = subprocess.run(self.version_argv, capture_output=True, text=True, check=False)
         return (run.stdout.strip() or "unknown").replace("\n", " ")
 
-    def argv(self, lab, test, workers):
+    def run(self, lab, test, workers):
         count = test.quick if lab.quick else test.count
+        if test.name == "echo":
+            return run_echo(self, lab, workers, count)
         if self.name == "raw":
             count = max(count // test.c_share, 1)
-        return [self.path(lab), test.program, str(workers), str(count)]
-
-    @contextlib.contextmanager
-    def beside(self, lab, test):
-        """Meanwhile the same runs on the other core with one worker, over and over, but not longer
-        than this process, whatever ends it."""
-        again = ["sh", "-c", 'while kill -0 "$PPID" && "$@"; do :; done', "sh"]
-        with subprocess.Popen(
-                again + self.argv(lab, test, 1), stdout=subprocess.DEVNULL, start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {lab.load_core})) as copy:
-            try:
-                yield
-            finally:
-                os.killpg(copy.pid, signal.SIGKILL)
-
-    def run(self, lab, test, workers):
-        if test.name == "echo":
-            return run_echo(self, lab, workers, test.quick if lab.quick else test.count)
-        argv = self.argv(lab, test, workers)
+        argv = [self.path(lab), test.program, str(workers), str(count)]
         try:
             run = subprocess.run(
                 argv, capture_output=True, text=True, check=False, timeout=RUN_SECONDS,
