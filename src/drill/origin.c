@@ -9,7 +9,6 @@
 #define BODY_MAX       (64 * MIB)
 #define PIECE_BYTES    (16 * KIB)
 #define DRIP_PIECES    10
-#define LISTEN_BACKLOG 1024
 #define QUANTILE_99    2.3263478740408408 /* of the normal distribution */
 #define ERROR_STATUS   503
 #define MIN_SERVICE_NS (10 * NS_PER_US)
@@ -212,7 +211,7 @@ void drill_stand_run(void *arg)
     struct drill_stand *o = arg;
     struct listener *l;
 
-    if (listener_open(&o->config->addr, LISTEN_BACKLOG, &l) < 0)
+    if (listener_open(&o->config->addr, BACKLOG_MAX, &l) < 0)
         return; /* an address of its own in a world of its own: out of memory */
     WEIR_SCOPE (scope) {
         struct stream *stream;

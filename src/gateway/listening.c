@@ -7,8 +7,6 @@
 #include "gateway/gateway_impl.h"
 #include "telemetry/cause.h"
 
-#define BACKLOG 1024
-
 /* Pauses after an accept that failed for want of descriptors or memory: there is nothing to gain
  * from trying again at once, and closing connections need the time. */
 #define PAUSE_MIN_NS (10 * NS_PER_MS)
@@ -23,7 +21,7 @@ int listening_open(struct gateway *g, const struct addr *a, struct listening **r
 
     if (l == NULL)
         return -ENOMEM;
-    rc = listener_open(a, BACKLOG, &l->listener);
+    rc = listener_open(a, BACKLOG_MAX, &l->listener);
     if (rc < 0) {
         free(l);
         return rc;

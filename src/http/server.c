@@ -7,7 +7,6 @@
 #include "base/duration.h"
 #include "http/server_impl.h"
 
-#define BACKLOG         1024
 #define SESSIONS_KEPT   64
 #define ACCEPT_PAUSE_NS (10 * NS_PER_MS)
 #define CONNECTIONS_MAX 1024
@@ -263,7 +262,7 @@ int http_server_start(const struct addr *a, const struct http_server_options *o,
                       struct http_server **ret)
 {
     struct listener *l;
-    int r = listener_open(a, BACKLOG, &l);
+    int r = listener_open(a, BACKLOG_MAX, &l);
 
     return r != 0 ? r : http_server_start_on(l, o, ret);
 }

@@ -1,8 +1,6 @@
 /* <weir/net.h>: streams and listeners under their public names. */
 #include "net/conn.h"
 
-enum { BACKLOG = 1024 };
-
 int weir_listen(const char *address, struct weir_listener **ret)
 {
     struct listener *l;
@@ -10,7 +8,7 @@ int weir_listen(const char *address, struct weir_listener **ret)
     int r = address_parse(address, &a);
 
     if (r == 0)
-        r = listener_open(&a, BACKLOG, &l);
+        r = listener_open(&a, BACKLOG_MAX, &l);
     if (r == 0)
         *ret = (struct weir_listener *)l;
     return r;

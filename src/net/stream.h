@@ -7,6 +7,8 @@
 #ifndef WEIR_NET_STREAM_H
 #define WEIR_NET_STREAM_H
 
+#include <sys/socket.h>
+
 #include "runtime/poller.h"
 #include "runtime/runtime.h"
 
@@ -63,6 +65,10 @@ int stream_local(const struct stream *s, struct addr *ret);
 
 /* Listening. */
 struct listener;
+
+/* As many connections wait to be accepted as the system allows (net.core.somaxconn). A client whose
+ * connection finds no room tries again after a second, or is reset when that goes on. */
+#define BACKLOG_MAX SOMAXCONN
 
 int listener_open(const struct addr *a, int backlog, struct listener **ret);
 /* Accepts one. Parks until there is one. -EMFILE and the like are returned, not retried: the caller

@@ -2,9 +2,11 @@
 import contextlib
 import os
 import resource
+import signal
 import socket
 import threading
 
+import pytest
 from weirlib import Load, Origin, Raw, Weir, answer, get, one, request_once, until
 
 GIB = 1 << 30
@@ -12,6 +14,15 @@ MIB = 1 << 20
 BLOCK = b"\xa5" * (256 * 1024)
 
 BIG = one(read="120s", total="600s")
+
+
+@pytest.fixture(name="every_descriptor")
+def raise_descriptor_limit():
+    """As many sockets as the hard limit allows, for us and for what we start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def warm(weir):
@@ -100,9 +111,21 @@ def test_a_gibibyte_up_to_a_slow_origin_needs_less_than_2_mib(through):
     assert growth < 2 * MIB, growth
 
 
+@pytest.mark.usefixtures("every_descriptor")
+def test_a_burst_of_connections_waits_in_a_queue_as_long_as_the_system_allows(start, bench_origin):
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as f:
+        count = min(int(f.read()), 4096) // 2
+    weir = start(Weir, one(), origin=bench_origin().port)
+    weir.signal(signal.SIGSTOP)
+    waiting = [Raw(weir.port) for _ in range(count)]
+    weir.signal(signal.SIGCONT)
+    for c in waiting:
+        assert c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200
+        c.close()
+
+
+@pytest.mark.usefixtures("every_descriptor")
 def test_ten_thousand_idle_connections_then_all_at_once(start, bench_origin):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     origin = bench_origin()
     weir = start(Weir, """
 workers: 1
@@ -119,7 +142,6 @@ routes: [{id: all, uri: "lb://o", predicates: ["Path=/**"]}]
     load = start(Load, weir.port, ["--connections", 10000, "--requests", 30000, "--window", 10000])
     r = load.result()
     assert r["failed"] == 0 and r["ok"] == 30000, r
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_client_that_sends_its_head_byte_by_byte_is_cut_with_408(start, bench_origin):
