@@ -21,12 +21,17 @@ static const int64_t STALL_NS = 20ll * 1000000000;
 /* A run with so many failures has nothing left to measure. */
 static const uint64_t FAILURES_MAX = 10000;
 
+/* Connections that have not been answered yet: those that nobody accepts wait in the listener's
+ * queue, and the kernel resets some of what finds no room there. */
+static const uint64_t OPENING_MAX = 512;
+
 const char *const load_failure_names[LOAD_FAILURES] = {"connect", "status", "length", "closed",
                                                        "stalled"};
 
 struct connection {
     int fd; /* -1: opened by the next request */
     bool busy;
+    bool opening; /* not answered yet */
     bool in_body;
     int64_t due_ns;
     size_t sent;        /* bytes of the request the socket has taken */
@@ -50,6 +55,7 @@ struct load {
     struct load_result *result;
     int64_t start_ns;
     uint64_t in_flight;
+    uint64_t opening;
     uint64_t failed;
     char chunk[CHUNK_BYTES];
 };
@@ -68,8 +74,15 @@ static struct connection *pop_idle(struct load *load)
     return c;
 }
 
-static void close_connection(struct connection *c)
+static void end_opening(struct load *load, struct connection *c)
 {
+    load->opening -= c->opening;
+    c->opening = false;
+}
+
+static void close_connection(struct load *load, struct connection *c)
+{
+    end_opening(load, c);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
@@ -90,7 +103,7 @@ static void fail_request(struct load *load, struct connection *c, enum load_fail
 {
     load->result->failures[why]++;
     load->failed++;
-    close_connection(c);
+    close_connection(load, c);
     end_request(load, c);
 }
 
@@ -99,6 +112,7 @@ static void succeed_request(struct load *load, struct connection *c)
     load->result->ok++;
     histogram_record(&load->result->latency_ns, (uint64_t)(clock_ns() - c->due_ns));
     c->in_body = false;
+    end_opening(load, c);
     end_request(load, c);
 }
 
@@ -113,6 +127,8 @@ static bool open_connection(struct load *load, struct connection *c)
     if (c->fd < 0)
         c->fd = -1;
     load->result->opened++;
+    load->opening++;
+    c->opening = true;
     return c->fd >= 0 && epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) == 0;
 }
 
@@ -233,7 +249,7 @@ static void serve_event(struct load *load, struct connection *c, uint32_t events
     if (c->busy)
         fail_request(load, c, LOAD_CLOSED);
     else
-        close_connection(c); /* the next request on it opens a new one */
+        close_connection(load, c); /* the next request on it opens a new one */
 }
 
 static volatile sig_atomic_t told_to_end;
@@ -261,13 +277,20 @@ static int64_t next_due(const struct load *load, int64_t now_ns)
     return load->start_ns + (int64_t)offset;
 }
 
+/* There is a connection that waits for a request, or may be opened for it. */
+static bool has_idle(const struct load *load)
+{
+    return load->idle_count > 0 &&
+           (load->idle[load->idle_first]->fd >= 0 || load->opening < OPENING_MAX);
+}
+
 /* Starts what is due. Returns how long to wait for the next, STALL_NS when only an answer can
  * bring one, or 0 when the run is over. */
 static int64_t start_due_requests(struct load *load)
 {
     int64_t now_ns = clock_ns();
 
-    while (may_start(load, now_ns) && load->idle_count > 0 && load->in_flight < load->run->window) {
+    while (may_start(load, now_ns) && has_idle(load) && load->in_flight < load->run->window) {
         int64_t due_ns = next_due(load, now_ns);
         if (due_ns > now_ns)
             return due_ns - now_ns;
@@ -369,7 +392,7 @@ struct load *load_new(const char *target, const char *path, uint64_t connections
 void load_free(struct load *load)
 {
     for (uint64_t i = 0; i < load->connection_count; i++)
-        close_connection(&load->connections[i]);
+        close_connection(load, &load->connections[i]);
     close(load->epoll_fd);
     free(load->connections);
     free(load->idle);
