@@ -2,6 +2,8 @@
  * symbol_dwarf.c). */
 #include "runtime/symbol.h"
 
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,12 +63,23 @@ static bool lock_known(void)
     return true;
 }
 
+/* Who blocks does so in the C library as a rule. There the function says it all; to learn the line,
+ * where the library's debugging information is installed, libdw needs twelve megabytes. */
+static bool named_in_c_library(const struct symbol *s)
+{
+    Dl_info library;
+
+    return s->function[0] != 0 &&
+           dladdr((const void *)(uintptr_t)gnu_get_libc_version, &library) != 0 &&
+           strcmp(library.dli_fname, s->file) == 0;
+}
+
 static void find(uintptr_t pc, bool lines, struct symbol *ret)
 {
     *ret = (struct symbol){0};
     if (!symbol_elf_find(pc, ret))
         return;
-    if (lines)
+    if (lines && !named_in_c_library(ret))
         symbol_dwarf_find(pc, ret);
 }
 

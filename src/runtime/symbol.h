@@ -29,8 +29,8 @@ void symbol_find(const void *pc, struct symbol *ret);
 /* A function of the runtime that is on the stack of everybody who waits, or begins: no news. */
 bool symbol_is_scaffolding(const struct symbol *s);
 
-/* "function+0x30 (file.c:123)", "function+0x30 (libx.so)", or "0x7f01 (libx.so)", cut to size - 1
- * bytes. Returns the length. As symbol_find(). */
+/* "function+0x30 (file.c:123)", "function+0x30 (libx.so)" (so for those of the C library), or
+ * "0x7f01 (libx.so)", cut to size - 1 bytes. Returns the length. As symbol_find(). */
 size_t symbol_describe(const void *pc, char *out, size_t size);
 
 /* Follows frame pointers from fp, never reading outside of [lo, hi), which must be readable; that

@@ -1,6 +1,7 @@
 /* Names, lines and backtraces. */
 #include "runtime/symbol.h"
 
+#include <gnu/libc-version.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -43,6 +44,17 @@ static void library_function_is_named(void)
     CHECK(s.start != 0 && strncmp(s.function, "strtou", 6) == 0);
     symbol_find((const void *)(uintptr_t)function_is_named, &s); /* after another object */
     CHECK(strcmp(s.function, "function_is_named") == 0);
+}
+
+/* Its debugging information is not read, where it is installed. */
+static void c_library_is_named_without_lines(void)
+{
+    struct symbol s;
+
+    symbol_find((const void *)(uintptr_t)gnu_get_libc_version, &s);
+    CHECK(strcmp(s.function, "gnu_get_libc_version") == 0);
+    CHECK(strstr(s.file, "libc.so") != NULL);
+    CHECK_EQ(s.line, 0);
 }
 
 static void what_is_nowhere_is_a_number(void)
@@ -118,6 +130,7 @@ static const struct test tests[] = {
     TEST(function_is_named),
     TEST(object_is_named),
     TEST(library_function_is_named),
+    TEST(c_library_is_named_without_lines),
     TEST(what_is_nowhere_is_a_number),
     TEST(own_stack_is_walked_to_its_end),
     TEST(nothing_outside_of_the_bounds_is_read),
