@@ -13,8 +13,8 @@ enum {
     THREADS_DEFAULT = 16,
     QUEUE_DEFAULT = 1024,
     QUEUE_MAX = 1 << 24,
-    MEASURE_EVERY = 8, /* jobs, while all workers are busy */
-    ADMIT_MAX = 16,    /* places that become free before those who wait for room are let in */
+    MEASURE_EVERY = 16, /* jobs, while all workers are busy */
+    ADMIT_MAX = 16,     /* places that become free before those who wait for room are let in */
 };
 
 /* Somebody who waits for room, with what is to be put there. */
