@@ -25,9 +25,9 @@ def _stolen_seconds(cores):
     return sum(of[f"cpu{core}"] for core in cores)
 
 
-def _loop_ns(times):
+def _loop_ns():
     begun = time.thread_time_ns()
-    for _ in range(times):
+    for _ in range(LOOP):
         pass
     return time.thread_time_ns() - begun
 
@@ -38,11 +38,12 @@ def _serve_loops(core, requests, asker):
     os.sched_setaffinity(0, {core})
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            requests.send(_loop_ns(requests.recv()))
+            requests.recv()
+            requests.send(_loop_ns())
 
 
 class _Prober:
-    """A process on a core that runs the loop as often as it is told to."""
+    """A process on a core that runs the loop whenever it is asked."""
 
     def __init__(self, core):
         self.pipe, there = multiprocessing.Pipe()
@@ -63,7 +64,7 @@ class Cores:
         """On all of them at the same time."""
         pipes = [self.probers[core].pipe for core in cores]
         for pipe in pipes:
-            pipe.send(LOOP)
+            pipe.send(None)
         return [pipe.recv() for pipe in pipes]
 
     def slowness(self, cores):

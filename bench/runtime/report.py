@@ -13,19 +13,29 @@ def key(test, metric, workers):
     return f"{test}/{metric}/{workers}"
 
 
-def collect(results):
-    """{(subject, test, workers): [[result of each turn] of each round]} to {subject: {key: [value
-    of each round]}}: the median of its turns."""
-    rounds = {}
+def collect(results, merge):
+    """{(subject, test, workers): [[result of each turn] of each round]} to {subject: {key: what
+    merge() makes of [[value of each turn] of each round]}}."""
+    collected = {}
     for (subject, test, workers), found in results.items():
-        values = rounds.setdefault(subject, {})
-        values[key(test, "clock", workers)] = [median(r["wall_ns"] / r["ops"] for r in turns)
-                                               for turns in found]
+        values = collected.setdefault(subject, {})
+        values[key(test, "clock", workers)] = merge([[r["wall_ns"] / r["ops"] for r in turns]
+                                                     for turns in found])
         for row in ROWS:
             if row.test == test and workers in row.workers:
-                values[key(test, row.metric, workers)] = [
-                    median(row.value(r, workers) / row.unit for r in turns) for turns in found]
-    return rounds
+                values[key(test, row.metric, workers)] = merge(
+                    [[row.value(r, workers) / row.unit for r in turns] for turns in found])
+    return collected
+
+
+def of_rounds(values):
+    """What the table shows."""
+    return [median(turns) for turns in values]
+
+
+def of_turns(values):
+    """What is divided by each other: what slows a turn slows those before and after it."""
+    return [value for turns in values for value in turns]
 
 
 def summarise(rounds):
@@ -48,12 +58,12 @@ def lines_of(summaries):
                    for metrics in summaries.values())]
 
 
-def result_table(rounds, summaries, titles):
+def result_table(by_turn, summaries, titles):
     rows = [["median (min-max)", "workers", *(titles[name] for name in summaries), "weir / Go"]]
     for row, workers in lines_of(summaries):
         name = key(row.test, row.metric, workers)
         cells = [spread(metrics.get(name), row.style) for metrics in summaries.values()]
-        against = ratio(rounds, name, "weir", "go") if {"weir", "go"} <= set(rounds) else None
+        against = ratio(by_turn, name, "weir", "go") if {"weir", "go"} <= set(by_turn) else None
         rows.append([row.title, str(workers), *cells,
                      f"{against['median']:.2f}" if against else "-"])
     return table(rows)
@@ -68,34 +78,34 @@ def budget(text, measured, limit, style, at_least=False):
             "not measured", "met": met}
 
 
-def speed_up(rounds, test):
-    one = rounds["weir"].get(key(test, "clock", 1), [])
-    two = rounds["weir"].get(key(test, "clock", 2), [])
+def speed_up(by_turn, test):
+    one = by_turn["weir"].get(key(test, "clock", 1), [])
+    two = by_turn["weir"].get(key(test, "clock", 2), [])
     factors = [alone / together for alone, together in zip(one, two)]
     return summary(factors) if factors else None
 
 
-def own_limits(rounds, summaries, tests):
+def own_limits(by_turn, summaries, tests):
     rows = []
     for text, test, metric, limit in LIMITS:
         if test in tests:
             found = summaries["weir"].get(key(test, metric, 1))
             rows.append(budget(text, found, limit, "{:.0f}" if limit > 100 else "{:.1f}"))
     for text, test, metric, peer, limit in RATIOS:
-        if test in tests and peer in rounds:
-            rows.append(budget(text, ratio(rounds, key(test, metric, 1), "weir", peer), limit,
+        if test in tests and peer in by_turn:
+            rows.append(budget(text, ratio(by_turn, key(test, metric, 1), "weir", peer), limit,
                                "{:.2f} x"))
     for text, test, least in SPEED_UPS:
         if test in tests:
-            rows.append(budget(text, speed_up(rounds, test), least, "{:.2f} x", at_least=True))
+            rows.append(budget(text, speed_up(by_turn, test), least, "{:.2f} x", at_least=True))
     return rows
 
 
-def rows_behind(rounds, summaries):
+def rows_behind(by_turn, summaries):
     """The rows in which weir has to be ahead of Go and is not."""
     behind = []
     for row, workers in lines_of(summaries):
-        against = ratio(rounds, key(row.test, row.metric, workers), "weir", "go")
+        against = ratio(by_turn, key(row.test, row.metric, workers), "weir", "go")
         if row.ahead and (against is None or against["median"] >= 1):
             title = row.title.strip() if not row.title.startswith(" ") else \
                 f"{row.test} {row.title.strip()}"
@@ -103,12 +113,12 @@ def rows_behind(rounds, summaries):
     return behind
 
 
-def rows_slower(rounds):
+def rows_slower(by_turn):
     """The rows without anything shared that two workers do not speed up."""
     slower = []
     for row in ROWS:
         if row.of_scaling:
-            factor = speed_up(rounds, row.test)
+            factor = speed_up(by_turn, row.test)
             if factor is not None and factor["median"] * SLACK < 1:
                 slower.append(row.title)
     return slower
@@ -119,14 +129,14 @@ def none_of(text, names):
             "met": not names, "names": names}
 
 
-def check_budgets(rounds, summaries, tests):
-    if "weir" not in rounds:
+def check_budgets(by_turn, summaries, tests):
+    if "weir" not in by_turn:
         return []
-    rows = own_limits(rounds, summaries, tests)
-    slower = rows_slower(rounds)
+    rows = own_limits(by_turn, summaries, tests)
+    slower = rows_slower(by_turn)
     rows.append(none_of("rows without sharing, slower with two workers", slower))
-    if "go" in rounds:
-        behind = rows_behind(rounds, summaries)
+    if "go" in by_turn:
+        behind = rows_behind(by_turn, summaries)
         rows.append(none_of("rows not ahead of Go", behind))
     return rows
 
@@ -143,9 +153,9 @@ def budget_table(rows):
 def make(results, titles, tests, together, frame):
     """The report as a dictionary and as text. `together` is what the cores did of one's work in each
     round, `frame` has date, commit, versions and so on."""
-    rounds = collect(results)
-    summaries = summarise(rounds)
-    budgets = check_budgets(rounds, summaries, tests)
+    by_turn = collect(results, of_turns)
+    summaries = summarise(collect(results, of_rounds))
+    budgets = check_budgets(by_turn, summaries, tests)
     turns = [turn for found in results.values() for turns in found for turn in turns]
     disturbed = sum(turn["disturbed"] for turn in turns)
     report = {**frame, "turns": len(turns), "disturbed_turns": disturbed,
@@ -161,6 +171,6 @@ def make(results, titles, tests, together, frame):
     if together:
         lines.append("two cores at once did so many times the work of one: "
                      f"{spread(report['cores_together'], '{:.2f}')}")
-    text = "\n\n".join(["\n".join(lines), result_table(rounds, summaries, titles),
+    text = "\n\n".join(["\n".join(lines), result_table(by_turn, summaries, titles),
                         *([budget_table(budgets)] if budgets else [])]) + "\n"
     return report, text

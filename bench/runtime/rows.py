@@ -38,7 +38,7 @@ TESTS = [
     Test("tasks1M", 1000000, 50000, "tasks"),
     Test("pool10k", 10000, 10000, "pool"),
     Test("pool1M", 1000000, 50000, "pool", turns=3),
-    Test("echo", 1000, 200, turns=3),
+    Test("echo", 1000, 200, turns=5),
 ]
 
 
