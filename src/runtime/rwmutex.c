@@ -13,10 +13,13 @@
 #include "runtime/explore.h"
 #include "runtime/sync.h"
 
+/* The state is below zero while a writer is pending, so that one addition tells a reader by the
+ * sign of what comes out, and needs no value back. */
 enum {
-    PENDING = 1, /* a writer has the mutex: it is in, or waits for the last reader */
-    QUEUE = 2,   /* readers wait for it to leave; changed under the lock */
-    READER = 4,  /* one reader */
+    PENDING = -(1 << 30), /* a writer has the mutex: it is in, or waits for the last reader */
+    QUEUE = 1,            /* readers wait for it to leave; changed under the lock */
+    READER = 2,           /* one reader */
+    READERS_MAX = 1 << 28,
 };
 
 enum {
@@ -26,7 +29,7 @@ enum {
 
 struct __attribute__((may_alias)) rwmutex {
     struct weir_mutex writers;
-    atomic_uint state;
+    atomic_int state;
     struct spinlock lock; /* what follows */
     struct waitq readers;
     co_ticket writer; /* waits for the last reader, or 0 */
@@ -38,12 +41,22 @@ static struct rwmutex *rwmutex_of(struct weir_rwmutex *m)
     return (struct rwmutex *)(void *)m;
 }
 
-static unsigned state_of(struct rwmutex *m)
+static int state_of(struct rwmutex *m)
 {
     return atomic_load_explicit(&m->state, memory_order_acquire);
 }
 
-static bool change(struct rwmutex *m, unsigned *s, unsigned to)
+static bool is_pending(int state)
+{
+    return state < 0;
+}
+
+static int readers_in(int state)
+{
+    return (is_pending(state) ? state - PENDING : state) / READER;
+}
+
+static bool change(struct rwmutex *m, int *s, int to)
 {
     return atomic_compare_exchange_weak_explicit(&m->state, s, to, memory_order_acq_rel,
                                                  memory_order_acquire);
@@ -56,7 +69,7 @@ static struct co *next_writer(struct rwmutex *m)
 {
     co_ticket ticket = m->writer;
 
-    if (ticket == 0 || state_of(m) >= READER)
+    if (ticket == 0 || readers_in(state_of(m)) > 0)
         return NULL;
     m->writer = 0;
     return park_claim(ticket);
@@ -73,22 +86,37 @@ static NOINLINE void last_reader_leaves(struct rwmutex *m)
         park_run(co);
 }
 
+/* A count was taken back while a writer was pending. Others may have come and gone meanwhile: then
+ * the one whose change was the last finds the count at zero. */
+static NOINLINE void leave_pending(struct rwmutex *m)
+{
+    int s;
+
+    explore_point("reader has left a pending writer", m);
+    s = state_of(m);
+    if (!is_pending(s))
+        return;
+    /* Who was not in passes the one end with a writer pending, the other without. */
+    ASSERT(s >= PENDING && s < PENDING + READERS_MAX * READER);
+    if (readers_in(s) == 0)
+        last_reader_leaves(m);
+}
+
 /* Takes back the count of a reader that leaves, or does not get in. */
 static inline void count_off(struct rwmutex *m)
 {
-    unsigned s = atomic_fetch_sub_explicit(&m->state, READER, memory_order_release);
+    int s = atomic_fetch_sub_explicit(&m->state, READER, memory_order_acq_rel) - READER;
 
-    ASSERT(s >= READER);
-    if (unlikely((s & PENDING) != 0) && s < 2 * READER)
-        last_reader_leaves(m);
+    if (unlikely(is_pending(s)))
+        leave_pending(m);
 }
 
 /* Unless a writer keeps readers out. */
 static bool read_now(struct rwmutex *m)
 {
-    unsigned s = state_of(m);
+    int s = state_of(m);
 
-    while ((s & PENDING) == 0) {
+    while (!is_pending(s)) {
         if (change(m, &s, s + READER))
             return true;
     }
@@ -126,7 +154,7 @@ static NOINLINE void read_lock_slow(struct rwmutex *m)
 {
     struct waiter w;
     struct co *co = co_self();
-    unsigned s;
+    int s;
 
     ASSERT(co != NULL);
 #ifdef WEIR_PLANTED_BUG_LOST_LAST_READER /* a writer may wait for this count alone */
@@ -144,7 +172,7 @@ static NOINLINE void read_lock_slow(struct rwmutex *m)
             return;
         }
         s = state_of(m);
-    } while ((s & PENDING) == 0 || !change(m, &s, s | QUEUE));
+    } while (!is_pending(s) || !change(m, &s, s | QUEUE));
     w.ticket = park_prepare(co, WAIT_RWMUTEX_READ, m, PARK_SHIELDED);
     wait_for_owner(co, mutex_owner(&m->writers));
     waitq_push_last(&m->readers, &w);
@@ -153,9 +181,9 @@ static NOINLINE void read_lock_slow(struct rwmutex *m)
 
 static inline void read_lock(struct rwmutex *m)
 {
-    unsigned s = atomic_fetch_add_explicit(&m->state, READER, memory_order_acquire);
+    int s = atomic_fetch_add_explicit(&m->state, READER, memory_order_acquire) + READER;
 
-    if (unlikely((s & PENDING) != 0))
+    if (unlikely(is_pending(s)))
         read_lock_slow(m);
 }
 
@@ -203,7 +231,7 @@ static bool spin_for_readers(struct rwmutex *m)
     for (int i = 0; i < 16 && sched_crowded(); i++) {
         spin_pause();
         spin_pause();
-        if (state_of(m) < READER)
+        if (readers_in(state_of(m)) == 0)
             return true;
     }
     return false;
@@ -215,7 +243,7 @@ static NOINLINE void wait_for_readers(struct rwmutex *m, struct co *co)
     if (spin_for_readers(m))
         return;
     spin_lock(&m->lock);
-    if (state_of(m) < READER) {
+    if (readers_in(state_of(m)) == 0) {
         spin_unlock(&m->lock);
         return;
     }
@@ -238,7 +266,7 @@ void weir_rwmutex_lock(struct weir_rwmutex *wm)
 bool weir_rwmutex_try_lock(struct weir_rwmutex *wm)
 {
     struct rwmutex *m = rwmutex_of(wm);
-    unsigned none = 0;
+    int none = 0;
 
     explore_point("try write lock", m);
     if (!mutex_try_lock(&m->writers))
@@ -254,7 +282,7 @@ bool weir_rwmutex_try_lock(struct weir_rwmutex *wm)
  */
 static NOINLINE void admit_readers(struct rwmutex *m)
 {
-    unsigned s, count = 0;
+    int s, count = 0;
     WAKE_LIST(wakes);
 
     spin_lock(&m->lock);
@@ -271,10 +299,10 @@ static NOINLINE void admit_readers(struct rwmutex *m)
 void weir_rwmutex_unlock(struct weir_rwmutex *wm)
 {
     struct rwmutex *m = rwmutex_of(wm);
-    unsigned s = PENDING;
+    int s = PENDING;
 
     explore_point("write unlock", m);
-    ASSERT((state_of(m) & PENDING) != 0);
+    ASSERT(is_pending(state_of(m)));
     while ((s & QUEUE) == 0 && !change(m, &s, s - PENDING))
         ;
     if (unlikely((s & QUEUE) != 0))

@@ -460,6 +460,34 @@ static void mutex_is_not_recursive(void)
     check_crashes(try_to_lock_twice);
 }
 
+static void try_to_leave_a_free_one(void)
+{
+    static struct weir_rwmutex m;
+
+    weir_rwmutex_read_unlock(&m);
+}
+
+static int leave_what_is_written(void *arg)
+{
+    struct weir_rwmutex m = {0};
+
+    weir_rwmutex_lock(&m);
+    weir_rwmutex_read_unlock(&m);
+    return 0;
+}
+
+static void try_to_leave_what_is_written(void)
+{
+    run_on(1, leave_what_is_written, NULL);
+}
+
+/* The count of readers would lack one, and a writer get in beside a reader. */
+static void only_readers_read_unlock(void)
+{
+    check_crashes(try_to_leave_a_free_one);
+    check_crashes(try_to_leave_what_is_written);
+}
+
 static int lock_when_cancelled(void *arg)
 {
     struct weir_mutex m = {0};
@@ -518,6 +546,7 @@ static const struct test tests[] = {
     TEST_REAL(loop_without_parks_starves_nobody, "two processors"),
     TEST_REAL(only_coroutines_take_a_mutex, "forks"),
     TEST_REAL(mutex_is_not_recursive, "forks"),
+    TEST_REAL(only_readers_read_unlock, "forks"),
     TEST(mutex_is_shielded),
     TEST(wait_group_wakes_all_at_zero),
 };
