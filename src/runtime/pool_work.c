@@ -1,6 +1,8 @@
 /* The workers of a pool: taking a job, running it, ending; and waiting until they have ended. */
 #include "runtime/pool.h"
 
+#include <weir/panic.h>
+
 enum { SCARCE_EACH = 2 }; /* fewer waiting jobs for each worker are few */
 
 struct drainer {
@@ -65,7 +67,7 @@ static void take(struct weir_pool *p, struct turn *t)
     t->refusal = -ECANCELED;
     if (job->fn == NULL) { /* counted when it was taken back */
         p->dead -= is_dead(job);
-    } else if (weir_cancelled()) { /* the runtime ends */
+    } else if (co_check(co_self()) < 0) { /* the runtime ends */
         p->cancelled++;
     } else if (job->deadline_ns != 0 && job->deadline_ns <= now_ns) {
         p->expired++;
@@ -222,6 +224,12 @@ static long run_with_deadline(struct weir_pool *p, struct pool_job *job, bool *r
     return result;
 }
 
+/* Needs nothing around it but what the worker has. */
+static bool is_plain(const struct weir_pool *p, const struct pool_job *job)
+{
+    return job->future == NULL && job->deadline_ns == 0 && !p->threads;
+}
+
 struct callback {
     struct pool_job *job;
     long result;
@@ -235,44 +243,75 @@ static long call_back(void *arg)
     return 0;
 }
 
-static bool finish(struct pool_job *job, long result)
+/* Returns how many panics there were. */
+static NOINLINE unsigned finish(struct pool_job *job, long result)
 {
     struct callback c = {job, result};
-    bool panicked = false;
+    bool panicked;
 
-    if (job->done != NULL)
-        future_run(NULL, call_back, &c, &panicked);
+    future_run(NULL, call_back, &c, &panicked);
     return panicked;
+}
+
+static void end_job(struct turn *t, long result, bool panicked)
+{
+    t->panics = panicked;
+    if (t->job.done != NULL)
+        t->panics += finish(&t->job, result);
 }
 
 static void run_job(struct weir_pool *p, struct turn *t)
 {
+    struct pool_job *job = &t->job;
     long result = t->refusal;
     bool panicked = false;
 
-    if (t->begun)
-        result = run_with_deadline(p, &t->job, &panicked);
-    else if (t->job.future != NULL)
-        future_finish(t->job.future, result);
-    t->panics = panicked;
-    t->panics += finish(&t->job, result);
+    if (t->begun && likely(is_plain(p, job)))
+        result = job->fn(job->arg);
+    else if (t->begun)
+        result = run_with_deadline(p, job, &panicked);
+    else if (job->future != NULL)
+        future_finish(job->future, result);
+    end_job(t, result, panicked);
 }
 
+/* ---- a worker's life ---- */
+
+struct worker {
+    struct weir_pool *pool;
+    struct turn turn;
+};
+
+static void let_others_run(const struct turn *t)
+{
+    if (t->scarce) /* who submits shall be here before the queue is empty */
+        park_yield(co_self());
+    else
+        co_spend(co_self());
+}
+
+static void serve(void *arg)
+{
+    struct worker *w = arg;
+
+    while (next_turn(w->pool, &w->turn)) {
+        run_job(w->pool, &w->turn);
+        let_others_run(&w->turn);
+    }
+}
+
+/* One weir_try() around all plain jobs costs them nothing, and who panics ends only its own. */
 static void work(void *arg)
 {
-    struct weir_pool *p = arg;
-    struct turn t;
+    struct worker w;
 
-    t.since_ns = 0;
-    t.begun = false;
-    t.panics = 0;
-
-    while (next_turn(p, &t)) {
-        run_job(p, &t);
-        if (t.scarce) /* who submits shall be here before the queue is empty */
-            park_yield(co_self());
-        else
-            co_spend(co_self());
+    w.pool = arg;
+    w.turn.since_ns = 0;
+    w.turn.begun = false;
+    w.turn.panics = 0;
+    while (weir_try(serve, &w, NULL) < 0) {
+        end_job(&w.turn, -ENOTRECOVERABLE, true);
+        let_others_run(&w.turn);
     }
 }
 

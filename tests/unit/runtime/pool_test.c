@@ -294,6 +294,65 @@ static int contains_panics(void *arg)
     return 0;
 }
 
+struct trail {
+    atomic_int blown, deferred, told, clean;
+};
+
+static void blown_defer(void *arg)
+{
+    atomic_fetch_add(&((struct trail *)arg)->deferred, 1);
+}
+
+static long blow_inside_blocks(void *arg)
+{
+    struct trail *t = arg;
+
+    atomic_fetch_add(&t->blown, 1);
+    WEIR_DEFER(blown_defer, t);
+    WEIR_DEADLINE (weir_now() - 1) {
+        WEIR_SCOPE (s) {
+            weir_scope_cancel(s);
+            weir_panic(-EIO, "inside of blocks");
+        }
+    }
+    return 0;
+}
+
+static void told_of_panic(void *arg, long result)
+{
+    atomic_fetch_add(&((struct trail *)arg)->told, result == -ENOTRECOVERABLE);
+}
+
+static long look_around(void *arg)
+{
+    atomic_fetch_add(&((struct trail *)arg)->clean, !weir_cancelled() && weir_yield() == 0);
+    return 0;
+}
+
+/* One worker has them all. */
+static int panics_leave_nothing_to_the_next_job(void *arg)
+{
+    struct weir_pool *p = new_pool(1, 200);
+    struct trail t = {0};
+
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        const struct weir_job blows = {.fn = blow_inside_blocks, .arg = &t, .done = told_of_panic};
+
+        CHECK_EQ(weir_pool_submit(p, &blows), 0);
+        CHECK_EQ(weir_pool_go(p, look_around, &t), 0);
+    }
+    CHECK_EQ(weir_pool_drain(p), 0);
+    CHECK_EQ(atomic_load(&t.blown), 100);
+    CHECK_EQ(atomic_load(&t.deferred), 100);
+    CHECK_EQ(atomic_load(&t.told), 100);
+    CHECK_EQ(atomic_load(&t.clean), 100);
+    CHECK_EQ(stats_of(p).panicked, 100);
+    CHECK_EQ(stats_of(p).completed, 200);
+    weir_pool_free(p);
+    return 0;
+}
+
 static long wait_to_end(void *arg)
 {
     int r;
@@ -714,6 +773,7 @@ ON_ALL(back_pressure)
 ON_ALL(closing)
 ON_ALL(calls_back)
 ON_ALL(contains_panics)
+ON_ALL(panics_leave_nothing_to_the_next_job)
 ON_ALL(keeps_deadlines)
 ON_ALL(cancels)
 ON_ALL(call_cancels_its_job)
@@ -747,6 +807,7 @@ static const struct test tests[] = {
     TEST(test_closing),
     TEST(test_calls_back),
     TEST(test_contains_panics),
+    TEST(test_panics_leave_nothing_to_the_next_job),
     TEST(test_keeps_deadlines),
     TEST(test_cancels),
     TEST(test_call_cancels_its_job),
